@@ -1,0 +1,1 @@
+"""What every part of SyncSphere stands on; imports none of the other packages."""

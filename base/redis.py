@@ -1,0 +1,52 @@
+"""The process's connection to Redis: opened once, handed down, closed once.
+
+Values are bytes. Keys belong to the module that writes them and are named in its docstring.
+"""
+
+from __future__ import annotations
+
+import redis.asyncio
+import redis.exceptions
+
+from base.errors import AppError
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+
+Error = redis.exceptions.RedisError
+Client = redis.asyncio.Redis
+
+
+class RedisUnavailable(AppError):
+    """Redis cannot be reached right now; try again in a moment."""
+
+    code = "redis_unavailable"
+
+
+class Redis:
+    """Owns one client, which owns a pool of connections."""
+
+    def __init__(self, client: Client, url: str) -> None:
+        self.client = client
+        self.url = url
+
+    @classmethod
+    async def connect(cls, url: str) -> Redis:
+        """Connect and ask once; RedisUnavailable when nobody answers."""
+        client: Client = redis.asyncio.from_url(  # pyright: ignore[reportUnknownMemberType] (library leaves **kwargs untyped)
+            url,
+            decode_responses=False,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            health_check_interval=30,
+        )
+        try:
+            await client.ping()  # pyright: ignore[reportUnknownMemberType] (as above)
+        except (redis.exceptions.RedisError, OSError) as error:
+            await client.aclose()
+            raise RedisUnavailable() from error
+        return cls(client, url)
+
+    async def close(self) -> None:
+        """Give all connections back to the system."""
+        await self.client.aclose()

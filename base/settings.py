@@ -1,0 +1,255 @@
+"""Every setting of the server: one frozen object, read once, passed on as plain values.
+
+A setting `journal_linger_ms` is the environment variable `SYNCSPHERE_JOURNAL_LINGER_MS` and the
+option `--journal-linger-ms`. Option beats environment beats default. Nothing else in the project
+reads the environment. `docs/settings.md` has a line for each (a test compares).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import secrets
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from base.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX: Final = "SYNCSPHERE_"
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+SECRET_LEAST: Final = 32
+"""Characters: HS256 wants a key of at least its own 256 bits."""
+
+_UNITS: Final = {"": 1, "k": KIB, "m": MIB, "g": 1024 * MIB}
+_SIZE: Final = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+
+T = TypeVar("T")
+
+
+class SettingsError(AppError):
+    """A setting has a value that cannot be used."""
+
+    code = "bad_setting"
+
+
+def _setting(
+    default: T, meaning: str, *, least: float | None = None, most: float | None = None
+) -> T:
+    """A dataclass field that knows its meaning (for --help) and its bounds (both inclusive)."""
+    metadata = {"meaning": meaning, "least": least, "most": most}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What can be configured. A name's ending is its unit: seconds, ms, days, bytes."""
+
+    host: str = _setting("127.0.0.1", "address to listen on; 0.0.0.0 for every interface")
+    port: int = _setting(8000, "TCP port for REST and WebSocket; 0 takes a free one", most=65535)
+    data: Path = _setting(Path("data"), "folder for everything the server keeps itself")
+    database_url: str | None = _setting(
+        None,
+        "PostgreSQL, postgresql://user:password@host/name; unset starts one in the data folder",
+    )
+    redis_url: str | None = _setting(
+        None, "Redis, redis://:password@host:6379/0; unset starts one in the data folder"
+    )
+    secret: str | None = _setting(
+        None, "key that signs session tokens; unset makes one and keeps it in the data folder"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "least important messages to log"
+    )
+    log_format: Literal["console", "json"] = _setting("console", "lines for people or for machines")
+    session_days: int = _setting(7, "days until a sign-in ends", least=1, most=3650)
+    bcrypt_cost: int = _setting(12, "work factor of password hashes", least=4, most=20)
+    max_frame_bytes: int = _setting(
+        16 * MIB, "largest WebSocket message and largest posted update", least=KIB
+    )
+    max_document_bytes: int = _setting(
+        256 * MIB, "largest document; updates that would grow it further are refused", least=KIB
+    )
+    preauth_frames: int = _setting(64, "frames kept for a client that is not yet signed in")
+    preauth_bytes: int = _setting(MIB, "bytes kept for a client that is not yet signed in")
+    auth_timeout_seconds: float = _setting(10.0, "time to sign in after connecting", least=0.1)
+    connections_per_user: int = _setting(64, "WebSocket connections one user may hold", least=1)
+    outbox_bytes: int = _setting(
+        MIB, "bytes waiting for one client before it counts as slow", least=KIB
+    )
+    slow_client_seconds: float = _setting(
+        30.0, "a client slow for this long is closed (1013) and may come back"
+    )
+    presence_grace_ms: float = _setting(
+        1000.0, "a lost connection's presence waits this long for a reconnect"
+    )
+    presence_ttl_seconds: float = _setting(
+        30.0, "presence that nobody renews is removed after this", least=1
+    )
+    room_idle_seconds: float = _setting(30.0, "an empty room stays in memory this long")
+    journal_linger_ms: float = _setting(
+        3.0, "least time between two group commits; 0 commits as fast as the disk allows", most=1000
+    )
+    journal_backlog_bytes: int = _setting(
+        64 * MIB, "bytes not yet durable above which rooms stop reading their sockets", least=KIB
+    )
+    compact_rows: int = _setting(
+        2000, "journal rows of a document that start a compaction", least=1
+    )
+    compact_bytes: int = _setting(
+        4 * MIB, "journal bytes of a document that start a compaction", least=1
+    )
+    database_pool: int = _setting(
+        10, "connections to PostgreSQL for everything but the journal", least=1
+    )
+    pending_updates: int = _setting(
+        1000, "updates kept per room whose dependencies have not arrived yet"
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
+        """From the environment; an override that is not None wins.
+
+        Overrides may be text (from the command line) or values of the right type. An empty
+        variable counts as unset. Raises SettingsError naming the variable.
+        """
+        chosen: dict[str, Any] = {}
+        hints = typing.get_type_hints(cls)
+        for field in dataclasses.fields(cls):
+            given = overrides.pop(field.name, None)
+            if given is None:
+                given = environ.get(variable(field.name), "").strip() or None
+            if given is not None:
+                value = _parse(field.name, hints[field.name], given)
+                chosen[field.name] = _bounded(field, value)
+        if overrides:
+            raise TypeError(f"no such setting: {', '.join(sorted(overrides))}")
+        if "secret" in chosen and len(chosen["secret"]) < SECRET_LEAST:
+            raise SettingsError(
+                f"{variable('secret')} must have at least {SECRET_LEAST} characters",
+                setting="secret",
+            )
+        return cls(**chosen)
+
+    def masked(self) -> dict[str, str]:
+        """Every setting as text, passwords and keys replaced: for logs and `doctor`."""
+        shown: dict[str, str] = {}
+        for field in dataclasses.fields(self):
+            value: object = getattr(self, field.name)
+            if field.name == "secret" and value is not None:
+                value = "***"
+            shown[field.name] = "unset" if value is None else mask_url(str(value))
+        return shown
+
+    def __repr__(self) -> str:
+        """Without secrets: a Settings may end up in a trace."""
+        return f"Settings({', '.join(f'{k}={v}' for k, v in self.masked().items())})"
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def option(name: str) -> str:
+    """The command-line option of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables with our prefix that no setting reads: probably a typing mistake."""
+    known = {variable(field.name) for field in dataclasses.fields(Settings)}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+
+
+def mask_url(text: str) -> str:
+    """The same text; when it is a URL with a password in it, with `***` in its place."""
+    if "://" not in text:
+        return text
+    parts = urlsplit(text)
+    credentials, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    netloc = f"{user}:***@{host}" if colon else credentials + at + host
+    # libpq also takes the password as a parameter.
+    query = re.sub(r"(?i)\b((?:ssl)?password)=[^&]*", r"\1=***", parts.query)
+    # urlunsplit drops an empty authority, which `postgresql:///name` needs to keep.
+    rest = urlunsplit(("", "", parts.path, query, parts.fragment))
+    return f"{parts.scheme}://{netloc}{rest}"
+
+
+def signing_key(settings: Settings) -> str:
+    """The configured secret, or the one kept in `secret.key` of the data folder (made if absent).
+
+    Two processes that start at once agree on one key: the file appears complete or not at all.
+    """
+    if settings.secret is not None:
+        return settings.secret
+    settings.data.mkdir(parents=True, exist_ok=True)
+    path = settings.data / "secret.key"
+    if not path.exists():
+        fresh = path.with_name(f".secret.key.{secrets.token_hex(8)}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # another process was faster; its key is the key
+        finally:
+            fresh.unlink()
+    key = path.read_text().strip()
+    if len(key) < SECRET_LEAST:
+        raise SettingsError(f"{path} is damaged: too short for a key", setting="secret")
+    return key
+
+
+def _parse(name: str, kind: object, given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    choices = typing.get_args(kind)
+    if choices and all(isinstance(choice, str) for choice in choices):
+        if given.lower() in choices:
+            return given.lower()
+        raise _bad(name, given, "one of " + ", ".join(choices))
+    if kind is Path:
+        return Path(given).expanduser()
+    if kind is int:
+        size = _SIZE.fullmatch(given) if name.endswith("_bytes") else None
+        if size:
+            return int(size[1]) * _UNITS[size[2].lower()]
+        try:
+            return int(given)
+        except ValueError:
+            wanted = "a size such as 65536, 512 KiB or 16 MiB" if name.endswith("_bytes") else None
+            raise _bad(name, given, wanted or "a whole number") from None
+    if kind is float:
+        try:
+            return float(given)
+        except ValueError:
+            raise _bad(name, given, "a number") from None
+    return given
+
+
+def _bounded(field: dataclasses.Field[Any], value: object) -> object:
+    if isinstance(value, int | float):
+        least: float = field.metadata["least"] or 0
+        most: float | None = field.metadata["most"]
+        # "not >=" rather than "<": so that nan is refused too.
+        if not value >= least or (most is not None and value > most) or value == float("inf"):
+            limits = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
+            raise _bad(field.name, value, limits)
+    return value
+
+
+def _bad(name: str, given: object, wanted: str) -> SettingsError:
+    return SettingsError(f"{variable(name)} is {given!r}, but must be {wanted}", setting=name)

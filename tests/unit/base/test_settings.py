@@ -1,0 +1,152 @@
+"""Settings: where a value comes from, what is refused, what is never shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from base import settings
+from base.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_without_anything_every_setting_has_its_default() -> None:
+    assert Settings.load({}) == Settings()
+
+
+def test_an_option_beats_the_environment_which_beats_the_default() -> None:
+    environ = {"SYNCSPHERE_PORT": "9000", "SYNCSPHERE_HOST": "0.0.0.0"}
+    loaded = Settings.load(environ, port="9001", host=None)
+    assert (loaded.port, loaded.host, loaded.session_days) == (9001, "0.0.0.0", 7)
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Settings.load({"SYNCSPHERE_PORT": "", "SYNCSPHERE_REDIS_URL": "  "}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("65536", 65536),
+        ("512 KiB", 512 << 10),
+        ("16mb", 16 << 20),
+        ("1G", 1 << 30),
+        ("2048b", 2048),
+    ],
+)
+def test_sizes_may_carry_a_unit(text: str, size: int) -> None:
+    assert Settings.load({"SYNCSPHERE_OUTBOX_BYTES": text}).outbox_bytes == size
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SYNCSPHERE_PORT", "http"),
+        ("SYNCSPHERE_PORT", "65536"),
+        ("SYNCSPHERE_PORT", "-1"),
+        ("SYNCSPHERE_PORT", "1 KiB"),
+        ("SYNCSPHERE_LOG_LEVEL", "loud"),
+        ("SYNCSPHERE_OUTBOX_BYTES", "much"),
+        ("SYNCSPHERE_OUTBOX_BYTES", "1"),
+        ("SYNCSPHERE_JOURNAL_LINGER_MS", "nan"),
+        ("SYNCSPHERE_JOURNAL_LINGER_MS", "fast"),
+        ("SYNCSPHERE_ROOM_IDLE_SECONDS", "inf"),
+        ("SYNCSPHERE_BCRYPT_COST", "3"),
+        ("SYNCSPHERE_SECRET", "too short"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        Settings.load({variable: value})
+
+
+def test_a_refused_secret_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.load({"SYNCSPHERE_SECRET": "hunter2"})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_an_override_that_is_no_setting_is_our_mistake() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        Settings.load({}, colour="blue")
+
+
+def test_passwords_and_keys_are_never_shown() -> None:
+    loaded = Settings.load(
+        {
+            "SYNCSPHERE_SECRET": "s" * 32,
+            "SYNCSPHERE_DATABASE_URL": "postgresql://ada:pass%40word@db/music?sslmode=require",
+            "SYNCSPHERE_REDIS_URL": "redis://:pass@word@cache:6379/0",
+        }
+    )
+    assert loaded.masked()["database_url"] == "postgresql://ada:***@db/music?sslmode=require"
+    assert loaded.masked()["redis_url"] == "redis://:***@cache:6379/0"
+    assert "pass" not in repr(loaded)
+    assert "sss" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (
+            "postgresql:///music?host=%2Ftmp&password=x&port=1",
+            "postgresql:///music?host=%2Ftmp&password=***&port=1",
+        ),
+        ("postgresql://ada@db/music?sslpassword=x", "postgresql://ada@db/music?sslpassword=***"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("data/here", "data/here"),
+    ],
+)
+def test_only_the_password_of_a_url_is_hidden(url: str, shown: str) -> None:
+    assert settings.mask_url(url) == shown
+
+
+def test_variables_that_nothing_reads_are_found() -> None:
+    environ = {"SYNCSPHERE_POTR": "1", "SYNCSPHERE_PORT": "1", "HOME": "x"}
+    assert settings.unknown_variables(environ) == ["SYNCSPHERE_POTR"]
+
+
+def test_every_setting_says_what_it_means() -> None:
+    for field in dataclasses.fields(Settings):
+        assert re.match(r"\S.{10,}[^.]$", field.metadata["meaning"]), field.name
+
+
+def test_the_signing_key_is_made_once_and_only_we_can_read_it(tmp_path: Path) -> None:
+    config = Settings(data=tmp_path / "data")
+    key = settings.signing_key(config)
+    assert len(key) >= settings.SECRET_LEAST
+    assert settings.signing_key(config) == key
+    assert (tmp_path / "data" / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
+
+
+def test_who_asks_for_the_key_at_once_gets_the_same_one(tmp_path: Path) -> None:
+    config = Settings(data=tmp_path)
+    keys: list[str] = []
+    askers = [
+        threading.Thread(target=lambda: keys.append(settings.signing_key(config))) for _ in range(8)
+    ]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert len(keys) == 8
+    assert len(set(keys)) == 1
+
+
+def test_a_configured_key_leaves_no_file(tmp_path: Path) -> None:
+    config = Settings(data=tmp_path / "data", secret="k" * 40)
+    assert settings.signing_key(config) == "k" * 40
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_damaged_key_file_is_said_not_used(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").write_text("")
+    with pytest.raises(SettingsError, match=r"secret\.key"):
+        settings.signing_key(Settings(data=tmp_path))
