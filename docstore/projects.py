@@ -1,0 +1,201 @@
+"""Projects: made, found, listed, changed, taken away. The tables are `projects` and `documents`.
+
+A deleted project stays in the tables but is found by nobody. Who may do what is not decided here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from base import ids
+from docstore import seeding
+from docstore.errors import CursorInvalid, ProjectNotFound
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from base.db import Tx
+
+MAIN = "main"
+"""The branch that every project has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project and its main document."""
+
+    id: UUID
+    owner_id: UUID
+    room_id: str
+    name: str
+    kind: str
+    description: str
+    is_public: bool
+    created_at: datetime
+    updated_at: datetime
+    document_id: int
+    epoch: int
+
+
+INSERT: LiteralString = """
+    INSERT INTO projects
+        (id, owner_id, room_id, name, kind, description, is_public, created_at, updated_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+
+INSERT_DOCUMENT: LiteralString = """
+    INSERT INTO documents (project_id, branch, created_at) VALUES (%s, %s, %s)
+    RETURNING id, epoch"""
+
+INSERT_SEED: LiteralString = """
+    INSERT INTO journal (document_id, author, payload, created_at) VALUES (%s, %s, %s, %s)"""
+
+_SELECT: LiteralString = """
+    SELECT p.id, p.owner_id, p.room_id, p.name, p.kind, p.description, p.is_public,
+           p.created_at, p.updated_at, d.id AS document_id, d.epoch
+    FROM projects p JOIN documents d ON d.project_id = p.id AND d.branch = 'main'
+    WHERE p.deleted_at IS NULL"""
+
+BY_ID: LiteralString = _SELECT + " AND p.id = %s"
+
+BY_ROOM: LiteralString = _SELECT + " AND p.room_id = %s"
+
+PAGE: LiteralString = (
+    _SELECT + " AND p.owner_id = %s AND (%s::uuid IS NULL OR p.id < %s) ORDER BY p.id DESC LIMIT %s"
+)
+
+UPDATE: LiteralString = """
+    UPDATE projects SET name = coalesce(%s, name), description = coalesce(%s, description),
+        is_public = coalesce(%s, is_public), updated_at = %s
+    WHERE id = %s AND deleted_at IS NULL"""
+
+DELETE: LiteralString = """
+    UPDATE projects SET deleted_at = %s WHERE id = %s AND deleted_at IS NULL"""
+
+
+async def create(
+    tx: Tx,
+    *,
+    owner: UUID,
+    name: str,
+    kind: str,
+    description: str,
+    is_public: bool,
+    now: datetime,
+) -> Project:
+    """A new project with its main document and, for the kinds that have one, its seed.
+
+    The seed is the journal's first row, written in the owner's name: history begins with it.
+    Raises ValueError for an unknown kind.
+    """
+    first = seeding.seed(kind, name)
+    project_id = ids.new_id()
+    room_id = ids.new_room_id()
+    await tx.execute(
+        INSERT, (project_id, owner, room_id, name, kind, description, is_public, now, now)
+    )
+    cursor = await tx.execute(INSERT_DOCUMENT, (project_id, MAIN, now))
+    row = await cursor.fetchone()
+    assert row is not None, "INSERT … RETURNING returns"
+    document_id, epoch = int(row[0]), int(row[1])
+    if first is not None:
+        await tx.execute(INSERT_SEED, (document_id, owner, first, now))
+    return Project(
+        project_id,
+        owner,
+        room_id,
+        name,
+        kind,
+        description,
+        is_public,
+        now,
+        now,
+        document_id,
+        epoch,
+    )
+
+
+async def get(tx: Tx, project_id: UUID) -> Project:
+    """The project with this id. Raises ProjectNotFound."""
+    project = await _one(tx, BY_ID, project_id)
+    if project is None:
+        raise ProjectNotFound
+    return project
+
+
+async def by_room(tx: Tx, room: str) -> Project | None:
+    """The project whose id or room id this is; letters of either case."""
+    name = room.lower()
+    if "-" in name:
+        try:
+            project_id = UUID(name)
+        except ValueError:
+            return None
+        # Python reads other spellings too (braces, dashes elsewhere); one room has one name.
+        return await _one(tx, BY_ID, project_id) if str(project_id) == name else None
+    # PostgreSQL's text cannot hold NUL, and no room id does.
+    return None if "\0" in name else await _one(tx, BY_ROOM, name)
+
+
+async def page(
+    tx: Tx, *, viewer: UUID, limit: int, after: str | None
+) -> tuple[list[Project], str | None]:
+    """The viewer's own projects, newest first, and the cursor of the next page if there is one.
+
+    Raises CursorInvalid.
+    """
+    last = None if after is None else _from_cursor(after)
+    async with tx.cursor(row_factory=class_row(Project)) as cursor:
+        await cursor.execute(PAGE, (viewer, last, last, limit + 1))
+        found = await cursor.fetchall()
+    items = found[:limit]
+    return items, _to_cursor(items[-1].id) if len(found) > limit else None
+
+
+async def update(
+    tx: Tx,
+    project_id: UUID,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    is_public: bool | None = None,
+    now: datetime,
+) -> Project:
+    """Change what is not None. Raises ProjectNotFound.
+
+    The name in the document (`project.name`) is the collaborators' own and is left alone.
+    """
+    await tx.execute(UPDATE, (name, description, is_public, now, project_id))
+    return await get(tx, project_id)
+
+
+async def delete(tx: Tx, project_id: UUID, now: datetime) -> None:
+    """Take a project out of sight. Raises ProjectNotFound."""
+    cursor = await tx.execute(DELETE, (now, project_id))
+    if cursor.rowcount == 0:
+        raise ProjectNotFound
+
+
+async def _one(tx: Tx, statement: LiteralString, key: UUID | str) -> Project | None:
+    async with tx.cursor(row_factory=class_row(Project)) as cursor:
+        await cursor.execute(statement, (key,))
+        return await cursor.fetchone()
+
+
+def _to_cursor(last: UUID) -> str:
+    return base64.urlsafe_b64encode(last.bytes).rstrip(b"=").decode()
+
+
+def _from_cursor(cursor: str) -> UUID:
+    try:
+        last = UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error) as wrong:
+        raise CursorInvalid from wrong
+    if _to_cursor(last) != cursor:
+        raise CursorInvalid
+    return last
