@@ -1,0 +1,1 @@
+"""REST, thin: parse, authorise, call one function, answer. Start reading at `routes.py`."""

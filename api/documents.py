@@ -1,0 +1,70 @@
+"""A project's document over REST: download a snapshot, apply an update."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import anyio
+from starlette.responses import Response
+
+from api import aside, shapes
+from api.errors import NotYetDurable
+from api.route import JSON, OCTETS
+from auth.permissions import Right
+
+if TYPE_CHECKING:
+    from api.ports import Applied
+    from api.requests import Call
+
+DURABLE_SECONDS: Final = 30.0
+"""How long an answer waits for the journal before it says that it does not know yet."""
+
+
+async def snapshot(call: Call) -> Response:
+    """The live document, as a Yjs update or as JSON."""
+    wanted = call.query(shapes.SnapshotQuery)
+    async with call.services.database.connection() as tx:
+        found = await call.project(tx, Right.DOCUMENT_READ)
+    state = await call.services.rooms.snapshot(found.project.document_id)
+    tag = f'"{await aside.digest(state)}-{wanted.format}"'
+    kept = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if is_current(call.request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=kept)
+    kept["Content-Disposition"] = disposition(found.project.name, wanted.format)
+    if wanted.format == "json":
+        return Response(await aside.as_json(state), headers=kept, media_type=JSON)
+    return Response(state, headers=kept, media_type=OCTETS)
+
+
+async def update(call: Call) -> shapes.UpdateApplied:
+    """Apply a Yjs update through the live room; the answer comes once it is durable."""
+    async with call.services.database.connection() as tx:
+        found = await call.project(tx, Right.DOCUMENT_EDIT)
+    limit = call.services.settings.max_frame_bytes
+    content = await call.octets(OCTETS, limit=limit, optional=True)
+    applied = await _applied(call, found.project.document_id, content)
+    return shapes.UpdateApplied(applied=applied.changed, pending=applied.pending)
+
+
+async def _applied(call: Call, document_id: int, content: bytes) -> Applied:
+    # With the database away the room keeps the update and goes on trying; the client may ask
+    # again meanwhile, since an update that comes twice changes nothing.
+    with anyio.move_on_after(DURABLE_SECONDS):
+        return await call.services.rooms.apply(document_id, content, call.user.user_id)
+    raise NotYetDurable
+
+
+def is_current(if_none_match: str | None, tag: str) -> bool:
+    """Whether the client's copy, by its If-None-Match, is this one (RFC 9110, 13.1.2)."""
+    if if_none_match is None:
+        return False
+    held = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
+    return tag in held or "*" in held
+
+
+def disposition(name: str, extension: str) -> str:
+    """A download's name, in ASCII for the old and in UTF-8 for the rest (RFC 6266)."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in " ._-") else "_" for c in name)
+    encoded = quote(f"{name}.{extension}", safe="")
+    return f"attachment; filename=\"{plain}.{extension}\"; filename*=UTF-8''{encoded}"

@@ -1,0 +1,119 @@
+"""From an error to an HTTP answer: one table of statuses, one shape (RFC 9457).
+
+A code that is not in the table belongs to the start of the server; should one ever come this way,
+it is answered as `internal`. A test holds the table against every error class there is. Decides only; nothing is logged or sent here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from starlette.responses import Response
+
+from api.errors import Internal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from base.errors import AppError
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS: Final[Mapping[str, int]] = {
+    "malformed_json": 400,
+    "malformed_request": 400,
+    "malformed_update": 400,
+    "poison_update": 400,
+    "update_rejected": 400,
+    "invalid_credentials": 401,
+    "session_ended": 401,
+    "token_expired": 401,
+    "token_invalid": 401,
+    "token_missing": 401,
+    "account_disabled": 403,
+    "not_allowed": 403,
+    "document_not_found": 404,
+    "not_found": 404,
+    "project_not_found": 404,
+    "method_not_allowed": 405,
+    "email_taken": 409,
+    "username_taken": 409,
+    "body_too_large": 413,
+    "document_too_large": 413,
+    "unsupported_media_type": 415,
+    "cursor_invalid": 422,
+    "document_too_deep": 422,
+    "email_invalid": 422,
+    "password_too_long": 422,
+    "password_too_short": 422,
+    "username_invalid": 422,
+    "validation_failed": 422,
+    "too_many_pending": 429,
+    "internal": 500,
+    "snapshot_damaged": 500,
+    "database_unavailable": 503,
+    "not_ready": 503,
+    "not_yet_durable": 503,
+    "redis_unavailable": 503,
+    "room_unavailable": 503,
+    "server_busy": 503,
+}
+
+RETRY_AFTER_SECONDS: Final = 2
+
+_MEMBERS: Final = frozenset({"type", "title", "status", "detail", "code", "instance"})
+
+
+def status(error: type[AppError] | AppError) -> int:
+    """The HTTP status of an error."""
+    return STATUS.get(error.code, 500)
+
+
+def body(error: AppError) -> dict[str, object]:
+    """The problem as a mapping; the error's data becomes members, never over the standard ones."""
+    data = {_camel(name): value for name, value in error.data.items()}
+    return {name: value for name, value in data.items() if name not in _MEMBERS} | {
+        "type": f"urn:syncsphere:problem:{error.code}",
+        "title": type(error).message,
+        "status": status(error),
+        "detail": error.message,
+        "code": error.code,
+    }
+
+
+def response(error: AppError) -> Response:
+    """The whole answer. Internal details of an error outside the table do not leave the house."""
+    if error.code not in STATUS:
+        error = Internal()
+    content = msgspec.json.encode(body(error))
+    return Response(content, status(error), headers(error), MEDIA_TYPE)
+
+
+def headers(error: AppError) -> dict[str, str]:
+    """What HTTP wants beside the body for this status."""
+    match status(error):
+        case 401:
+            return {"WWW-Authenticate": _challenge(error.code)}
+        case 405:
+            return {"Allow": ", ".join(_words(error.data.get("allow")))}
+        case 429 | 503:
+            return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        case _:
+            return {}
+
+
+def _challenge(code: str) -> str:
+    # RFC 6750, 3.1: no error code when no token was sent.
+    if code in {"token_missing", "invalid_credentials"}:
+        return 'Bearer realm="SyncSphere"'
+    return 'Bearer realm="SyncSphere", error="invalid_token"'
+
+
+def _words(value: object) -> list[str]:
+    return [str(word) for word in value] if isinstance(value, list | tuple) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] (data is any JSON)
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)

@@ -1,0 +1,71 @@
+"""What one route is: everything that the dispatcher and the OpenAPI document need to know of it.
+
+A description, no behaviour. The table of them is `api/routes.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import msgspec
+
+    from api.requests import Call
+    from base.errors import AppError
+
+OCTETS: Final = "application/octet-stream"
+JSON: Final = "application/json"
+
+
+class Auth(Enum):
+    """Whether a route wants to know who is asking."""
+
+    NONE = auto()
+    OPTIONAL = auto()
+    """Anyone may ask, but a token that is sent has to be good."""
+    REQUIRED = auto()
+
+
+@dataclass(frozen=True)
+class Octets:
+    """A body that is bytes: its media type, and what it holds, in a sentence."""
+
+    media_type: str
+    meaning: str
+
+
+Body: TypeAlias = "type[msgspec.Struct] | Octets | None"
+Answer: TypeAlias = "type[msgspec.Struct] | tuple[Octets, ...] | None"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One method of one path.
+
+    handler: takes the call; gives the `answer` type, a finished Response, or None for no body.
+    body: a Struct is read as JSON before the handler runs; Octets are read by the handler.
+    raises: the errors of its own; what every route may answer is added by `openapi`.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Call], Awaitable[object]]
+    summary: str
+    tag: str
+    auth: Auth = Auth.NONE
+    query: type[msgspec.Struct] | None = None
+    body: Body = None
+    answer: Answer = None
+    status: int = 200
+    also: tuple[int, ...] = ()
+    raises: tuple[type[AppError], ...] = ()
+
+    @property
+    def operation(self) -> str:
+        """A name that is unique in the table: `projects_create`."""
+        module = self.handler.__module__.rpartition(".")[2]
+        return f"{module}_{self.handler.__name__}"

@@ -1,0 +1,93 @@
+"""What can go wrong when somebody says who they are, or asks for what is not theirs.
+
+Each class is one stable code (docs/errors.md explains it to the user). HTTP statuses and close
+codes are chosen at the edges, not here.
+"""
+
+from __future__ import annotations
+
+from base.errors import AppError
+
+
+class TokenMissing(AppError):
+    """Sign in first: this needs a token, sent as 'Authorization: Bearer …'."""
+
+    code = "token_missing"
+
+
+class TokenInvalid(AppError):
+    """The token was not made by this server, or was damaged on the way."""
+
+    code = "token_invalid"
+
+
+class TokenExpired(AppError):
+    """The token has expired; sign in again."""
+
+    code = "token_expired"
+
+
+class SessionEnded(AppError):
+    """The session has ended; sign in again."""
+
+    code = "session_ended"
+
+
+class InvalidCredentials(AppError):
+    """No account has this e-mail address and password."""
+
+    code = "invalid_credentials"
+
+
+class AccountDisabled(AppError):
+    """The account has been disabled."""
+
+    code = "account_disabled"
+
+
+class EmailInvalid(AppError):
+    """Not an e-mail address."""
+
+    code = "email_invalid"
+
+
+class EmailTaken(AppError):
+    """Another account has this e-mail address."""
+
+    code = "email_taken"
+
+
+class UsernameInvalid(AppError):
+    """The user name cannot be used."""
+
+    code = "username_invalid"
+
+
+class UsernameTaken(AppError):
+    """Another account has this user name."""
+
+    code = "username_taken"
+
+
+class PasswordTooShort(AppError):
+    """The password is too short."""
+
+    code = "password_too_short"
+
+
+class PasswordTooLong(AppError):
+    """The password is too long: bcrypt reads no more than 72 bytes of UTF-8."""
+
+    code = "password_too_long"
+
+
+class PasswordsBusy(AppError):
+    """Too many people are signing in right now; try again in a moment."""
+
+    code = "server_busy"
+
+
+class NotAllowed(AppError):
+    """You may look at this project, but not change it."""
+
+    code = "not_allowed"

@@ -1,0 +1,130 @@
+"""E-mail addresses and user names: one spelling for each, and a verdict (no I/O).
+
+Two texts that people would take for the same name become equal here, so that the unique columns
+of the table can hold the promise. Knows text; not accounts, not the database.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final, NamedTuple
+
+from auth.errors import EmailInvalid, UsernameInvalid
+
+EMAIL_LONGEST: Final = 254
+"""Characters; what SMTP can carry (RFC 5321, 4.5.3.1.3)."""
+
+LOCAL_PART_LONGEST: Final = 64
+"""Characters before the @ (RFC 5321, 4.5.3.1.1)."""
+
+USERNAME_SHORTEST: Final = 3
+USERNAME_LONGEST: Final = 32
+
+# Before the @: the printable ASCII that needs no quotes, and anything beyond ASCII that is a
+# letter, mark or digit. Quoted local parts exist on paper only and are refused.
+_ATOM: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+")
+_DOMAIN_LABEL: Final = re.compile(r"(?!-)(?:[^\W_]|-){1,63}(?<!-)")
+
+_PUNCTUATION: Final = frozenset("_.-")
+
+# Letters and marks that draw nothing: two names would look the same and be different.
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0]"
+)
+
+# Writing systems that people mix within one name; the sets of Unicode's "highly restrictive"
+# profile (UTS 39). Any other mixture is how one name imitates another: a Cyrillic letter in "anna".
+_MIXTURES: Final = (
+    frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}),
+    frozenset({"LATIN", "CJK", "HANGUL"}),
+    frozenset({"LATIN", "CJK", "BOPOMOFO"}),
+)
+
+
+class Username(NamedTuple):
+    """A name as its owner writes it, and the key by which it is unique."""
+
+    shown: str
+    key: str
+
+
+def email(text: str) -> str:
+    """The one spelling of an address: trimmed, NFC, lower case on both sides of the @.
+
+    RFC 5321 lets a host tell Anna@ from anna@; none that people use does, and two accounts for
+    one mailbox are worse. Raises EmailInvalid.
+    """
+    address = unicodedata.normalize("NFC", text.strip()).lower()
+    local, at, domain = address.rpartition("@")
+    labels = domain.split(".")
+    good = (
+        at
+        and len(address) <= EMAIL_LONGEST
+        and len(local) <= LOCAL_PART_LONGEST
+        and all(_ATOM.fullmatch(atom) for atom in local.split("."))
+        and len(labels) > 1
+        and all(_DOMAIN_LABEL.fullmatch(label) for label in labels)
+        and not labels[-1].isdigit()  # an IP address is not a home for mail
+    )
+    if not good:
+        raise EmailInvalid(path="$.email")
+    return address
+
+
+def username(text: str) -> Username:
+    """A user name: 3 to 32 letters (any one writing system), digits 0-9, `_`, `.` or `-`.
+
+    NFKC makes wide and ligature forms plain; the key is case-folded. Raises UsernameInvalid with
+    the reason.
+    """
+    name = unicodedata.normalize("NFKC", text.strip())
+    key = unicodedata.normalize("NFKC", name.casefold())
+    if not USERNAME_SHORTEST <= len(name) <= USERNAME_LONGEST:
+        raise _refused(f"A user name has {USERNAME_SHORTEST} to {USERNAME_LONGEST} characters.")
+    if not all(map(_belongs, name)) or _INVISIBLE.search(name):
+        raise _refused("A user name is made of letters, digits 0-9, '_', '.' and '-'.")
+    if not _starts_a_name(name[0]):
+        raise _refused("A user name begins with a letter or a digit.")
+    if _marks_in_a_row(name) > 2:
+        raise _refused("A user name has too many accents on one letter.")
+    if not _one_writing_system(name):
+        raise _refused("A user name keeps to the letters of one writing system.")
+    return Username(name, key)
+
+
+def _refused(reason: str) -> UsernameInvalid:
+    return UsernameInvalid(reason, path="$.username")
+
+
+def _belongs(character: str) -> bool:
+    if character.isascii():
+        return character.isalnum() or character in _PUNCTUATION
+    return unicodedata.category(character)[0] == "L" or _is_mark(character)
+
+
+def _starts_a_name(character: str) -> bool:
+    return character not in _PUNCTUATION and not _is_mark(character)
+
+
+def _is_mark(character: str) -> bool:
+    """An accent or a vowel sign: Hindi, Thai and others are not written without them."""
+    return unicodedata.category(character) in {"Mn", "Mc"}
+
+
+def _marks_in_a_row(name: str) -> int:
+    longest = run = 0
+    for character in name:
+        run = run + 1 if _is_mark(character) else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _one_writing_system(name: str) -> bool:
+    """Python has no table of scripts; the first word of a letter's Unicode name is near enough."""
+    found = {
+        unicodedata.name(character, "?").split(" ", 1)[0]
+        for character in name
+        if unicodedata.category(character)[0] == "L"
+    }
+    return len(found) <= 1 or any(found <= mixture for mixture in _MIXTURES)

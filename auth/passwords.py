@@ -1,0 +1,89 @@
+"""Passwords: judged, hashed and compared, without stopping the rooms.
+
+bcrypt costs about a quarter of a second of one core on purpose. It runs in worker threads (it
+releases the GIL), at most a few at a time, and only so many people may wait for one: the rooms
+share the same cores. Knows text and hashes; not accounts.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio.to_thread
+import bcrypt
+
+from auth.errors import PasswordsBusy, PasswordTooLong, PasswordTooShort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+SHORTEST: Final = 8
+"""Characters."""
+
+LONGEST: Final = 72
+"""Bytes of UTF-8. bcrypt ignores what follows, so a longer one would be a false promise."""
+
+WORKERS: Final = 2
+WAITING: Final = 64
+"""People in the queue; at a quarter of a second each and two at a time, eight seconds of it."""
+
+
+class Passwords:
+    """Hashes and compares; one object per server, because it owns the queue."""
+
+    def __init__(self, *, cost: int, workers: int = WORKERS, waiting: int = WAITING) -> None:
+        self._cost = cost
+        self._waiting = waiting
+        self._limiter = anyio.CapacityLimiter(workers)
+        # Well-formed and nobody's: comparing with it costs what comparing with a real one costs.
+        self._nobody = f"$2b${cost:02d}$".encode() + b"." * 53
+
+    async def hash(self, password: str) -> str:
+        """A new hash. Raises PasswordTooShort, PasswordTooLong, PasswordsBusy."""
+        return await self._hash(judged(password))
+
+    async def matches(self, password: str, hashed: str | None) -> bool:
+        """Whether this is the password; without a hash, "no" after just as long.
+
+        Raises PasswordsBusy.
+        """
+        secret = _octets(password)
+        known = hashed is not None and len(secret) <= LONGEST
+        against = hashed.encode("ascii") if hashed is not None and known else self._nobody
+        same = await self._run(lambda: bcrypt.checkpw(secret[:LONGEST], against))
+        return same and known
+
+    async def rehash(self, password: str, hashed: str) -> str | None:
+        """A new hash of a password just proven right, when the old one's cost is not today's."""
+        if hashed.startswith(f"$2b${self._cost:02d}$"):
+            return None
+        return await self._hash(_octets(password))
+
+    async def _hash(self, secret: bytes) -> str:
+        made = await self._run(lambda: bcrypt.hashpw(secret, bcrypt.gensalt(self._cost)))
+        return made.decode("ascii")
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._limiter.statistics().tasks_waiting >= self._waiting:
+            raise PasswordsBusy
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+def judged(password: str) -> bytes:
+    """A new password as the bytes that bcrypt sees. Raises PasswordTooShort, PasswordTooLong."""
+    secret = _octets(password)
+    if len(password) < SHORTEST:
+        raise PasswordTooShort(
+            f"The password needs at least {SHORTEST} characters.", path="$.password", least=SHORTEST
+        )
+    if len(secret) > LONGEST:
+        raise PasswordTooLong(path="$.password", most_bytes=LONGEST, bytes=len(secret))
+    return secret
+
+
+def _octets(password: str) -> bytes:
+    # NFC, because one keyboard sends "é" as one character and another as two (RFC 8265, 4.2).
+    return unicodedata.normalize("NFC", password).encode()

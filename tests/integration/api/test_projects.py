@@ -1,0 +1,237 @@
+"""Projects: what their owner does with them, what others see of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+from uuid import UUID
+
+import pytest
+
+from api import shapes
+from base import ids
+from docstore import seeding
+
+from .rest import refused
+
+if TYPE_CHECKING:
+    from .rest import Person, Rest
+
+
+def path(project: dict[str, Any], rest: str = "") -> str:
+    return f"/api/projects/{project['id']}{rest}"
+
+
+async def test_a_new_project_is_answered_in_full(rest: Rest) -> None:
+    anna = await rest.person()
+    fields = {"name": " Night drive ", "kind": "pattern", "description": "a\nb", "isPublic": True}
+    response = await anna("POST", "/api/projects", json=fields)
+    assert response.status_code == 201
+    made = response.json()
+    assert response.headers["location"] == path(made)
+    assert UUID(made["id"]).version == 7
+    assert len(made["roomId"]) == 12
+    assert made["createdAt"] == made["updatedAt"]
+    assert made["createdAt"].endswith("Z")
+    assert made | fields | {"name": "Night drive"} == made
+    assert (made["ownerId"], made["role"], made["epoch"]) == (anna.user["id"], "owner", 1)
+    assert (await anna("GET", path(made))).json() == made
+
+
+def test_every_kind_of_project_can_be_asked_for() -> None:
+    assert get_args(shapes.Kind) == seeding.KINDS
+
+
+@pytest.mark.parametrize(
+    ("fields", "at"),
+    [
+        ({}, "$"),
+        ({"name": ""}, "$.name"),
+        ({"name": "a\x00b"}, "$.name"),
+        ({"name": "x" * 201}, "$.name"),
+        ({"name": "x", "kind": "mixtape"}, "$.kind"),
+        ({"name": "x", "description": "x" * 5001}, "$.description"),
+        ({"name": "x", "isPublic": "no"}, "$.isPublic"),
+        ({"name": "x", "roomId": "abc"}, "$"),
+    ],
+)
+async def test_a_wrong_project_is_refused_where_it_is_wrong(
+    rest: Rest, fields: dict[str, object], at: str
+) -> None:
+    anna = await rest.person()
+    problem = refused(await anna("POST", "/api/projects", json=fields), 422, "validation_failed")
+    assert problem["path"] == at
+
+
+async def test_a_list_shows_ones_own_projects_newest_first_page_by_page(rest: Rest) -> None:
+    anna, bert = await rest.person(), await rest.person()
+    made = [(await anna.project(name=f"song {number}"))["id"] for number in range(5)]
+    await bert.project(isPublic=True)
+    found: list[str] = []
+    query: dict[str, str] = {"limit": "2"}
+    sizes: list[int] = []
+    while True:
+        page = (await anna("GET", "/api/projects", params=query)).json()
+        found += [item["id"] for item in page["items"]]
+        sizes.append(len(page["items"]))
+        if page["nextCursor"] is None:
+            break
+        query["cursor"] = page["nextCursor"]
+    assert found == made[::-1]
+    assert sizes == [2, 2, 1]
+
+
+async def test_a_list_of_nothing_is_empty(rest: Rest) -> None:
+    anna = await rest.person()
+    assert (await anna("GET", "/api/projects")).json() == {"items": [], "nextCursor": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("limit=0", "validation_failed"),
+        ("limit=101", "validation_failed"),
+        ("limit=many", "validation_failed"),
+        ("cursor=x", "cursor_invalid"),
+        ("cursor=%00", "cursor_invalid"),
+        ("cursor=%ff", "cursor_invalid"),
+        ("cursor=" + "A" * 500, "cursor_invalid"),
+    ],
+)
+async def test_a_wrong_page_is_refused(rest: Rest, query: str, code: str) -> None:
+    anna = await rest.person()
+    refused(await anna("GET", f"/api/projects?{query}"), 422, code)
+
+
+async def test_a_change_leaves_the_rest_as_it_was(rest: Rest) -> None:
+    anna = await rest.person()
+    made = await anna.project(description="slow")
+    response = await anna("PUT", path(made), json={"name": "Day drive"})
+    assert response.status_code == 200
+    changed = response.json()
+    assert changed["updatedAt"] > made["updatedAt"]
+    assert changed == made | {"name": "Day drive", "updatedAt": changed["updatedAt"]}
+    emptied = await anna("PUT", path(made), json={"description": ""})
+    assert emptied.json()["description"] == ""
+    assert (await anna("PUT", path(made), json={})).status_code == 200
+
+
+@pytest.mark.parametrize("fields", [{"kind": "opendaw"}, {"name": None}, {"name": " "}, {"id": 1}])
+async def test_a_wrong_change_is_refused(rest: Rest, fields: dict[str, object]) -> None:
+    anna = await rest.person()
+    made = await anna.project()
+    refused(await anna("PUT", path(made), json=fields), 422, "validation_failed")
+
+
+async def test_when_a_project_turns_private_its_viewers_are_judged_again(rest: Rest) -> None:
+    anna = await rest.person()
+    made = await anna.project(isPublic=True)
+    await anna("PUT", path(made), json={"isPublic": True, "name": "x"})
+    assert rest.rooms.closed == []
+    await anna("PUT", path(made), json={"isPublic": False})
+    assert rest.rooms.closed == [(UUID(made["id"]), 1012, "access changed")]
+    await anna("PUT", path(made), json={"isPublic": True})
+    assert len(rest.rooms.closed) == 1
+
+
+async def test_a_deleted_project_is_gone_and_its_sockets_are_closed(rest: Rest) -> None:
+    anna = await rest.person()
+    made = await anna.project(isPublic=True)
+    response = await anna("DELETE", path(made))
+    assert (response.status_code, response.content) == (204, b"")
+    assert rest.rooms.closed == [(UUID(made["id"]), 4404, "project deleted")]
+    for method, rest_of_path in (
+        ("GET", ""),
+        ("PUT", ""),
+        ("DELETE", ""),
+        ("GET", "/snapshot"),
+        ("POST", "/updates"),
+    ):
+        body = {"name": "x"} if method == "PUT" else None
+        response = await anna(method, path(made, rest_of_path), json=body)
+        refused(response, 404, "project_not_found")
+    assert (await anna("GET", "/api/projects")).json()["items"] == []
+
+
+CHANGES = [("PUT", ""), ("DELETE", ""), ("POST", "/updates")]
+LOOKS = [("GET", ""), ("GET", "/snapshot"), ("GET", "/snapshot?format=json")]
+
+
+@pytest.mark.parametrize(("method", "rest_of_path"), LOOKS + CHANGES)
+async def test_a_private_project_does_not_exist_for_strangers(
+    rest: Rest, method: str, rest_of_path: str
+) -> None:
+    anna, bert = await rest.person(), await rest.person()
+    made = await anna.project()
+    body = {"name": "mine"} if method == "PUT" else None
+    mine = await bert(method, path(made, rest_of_path), json=body)
+    never = await bert(method, path({"id": ids.new_id()}, rest_of_path), json=body)
+    refused(mine, 404, "project_not_found")
+    assert mine.content == never.content
+
+
+@pytest.mark.parametrize(("method", "rest_of_path"), LOOKS)
+async def test_a_private_project_does_not_exist_without_a_token(
+    rest: Rest, method: str, rest_of_path: str
+) -> None:
+    made = await (await rest.person()).project()
+    response = await rest.client.request(method, path(made, rest_of_path))
+    refused(response, 404, "project_not_found")
+
+
+@pytest.mark.parametrize(("method", "rest_of_path"), LOOKS)
+async def test_everybody_may_look_at_a_public_project(
+    rest: Rest, method: str, rest_of_path: str
+) -> None:
+    made = await (await rest.person()).project(isPublic=True)
+    bert = await rest.person()
+    assert (await bert(method, path(made, rest_of_path))).status_code == 200
+    assert (await rest.client.request(method, path(made, rest_of_path))).status_code == 200
+
+
+async def test_a_public_project_says_that_its_guest_is_a_viewer(rest: Rest) -> None:
+    made = await (await rest.person()).project(isPublic=True)
+    assert (await rest.client.get(path(made))).json()["role"] == "viewer"
+
+
+@pytest.mark.parametrize(("method", "rest_of_path"), CHANGES)
+async def test_a_public_project_is_changed_by_its_owner_only(
+    rest: Rest, method: str, rest_of_path: str
+) -> None:
+    made = await (await rest.person()).project(isPublic=True)
+    bert = await rest.person()
+    body = {"name": "mine"} if method == "PUT" else None
+    refused(await bert(method, path(made, rest_of_path), json=body), 403, "not_allowed")
+    anonymous = await rest.client.request(method, path(made, rest_of_path), json=body)
+    refused(anonymous, 401, "token_missing")
+    assert (await rest.client.get(path(made))).json()["name"] == "Night drive"
+
+
+async def test_a_token_that_is_sent_must_be_good_even_where_none_is_needed(rest: Rest) -> None:
+    made = await (await rest.person()).project(isPublic=True)
+    bert: Person = await rest.person()
+    await bert("POST", "/api/auth/logout")
+    refused(await bert("GET", path(made)), 401, "session_ended")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1",
+        "nothing",
+        "%00",
+        "..%2f..",
+        "{0190a0b0-0000-7000-8000-000000000000}",
+        "0190a0b0000070008000000000000000",
+        "urn:uuid:0190a0b0-0000-7000-8000-000000000000",
+        "x" * 3000,
+    ],
+)
+async def test_what_is_no_id_is_nobodys_project(rest: Rest, name: str) -> None:
+    response = await rest.client.get(f"/api/projects/{name}")
+    assert response.status_code == 404
+    assert response.json()["code"] in {"project_not_found", "not_found"}
+
+
+async def test_an_id_may_be_written_in_capitals(rest: Rest) -> None:
+    made = await (await rest.person()).project(isPublic=True)
+    assert (await rest.client.get(path({"id": made["id"].upper()}))).status_code == 200
