@@ -1,0 +1,206 @@
+"""The composition root: builds every part, runs them in one uvicorn process, takes them down in order.
+
+Start: PostgreSQL and Redis (embedded unless configured), migrations, the journal, rooms, REST and sockets on one
+port. Stop: no new connections, sockets told 1012, rooms emptied into the journal, the journal made durable, and
+only then the databases. Knows every part and decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import uvicorn
+import uvloop
+
+from api import app as rest
+from api import services
+from base import clock, db, embedded, errors, log, redis, settings, tasks
+from docstore import journal, migrate
+from syncserver import admission, hub, session, transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+_log = log.get("syncserver.app")
+
+_TICK_SECONDS: Final = 0.25
+_KEEPALIVE_SECONDS: Final = 12.0
+_SWEEP_SECONDS: Final = 30.0
+_GRACE_SECONDS: Final = 5
+_PAGE: Final = Path(__file__).parent.parent / "examples" / "page" / "dist"
+
+
+class PortTaken(errors.AppError):
+    """The address cannot be listened on; choose another with --host and --port."""
+
+    code = "port_taken"
+
+
+class Backing(NamedTuple):
+    """The two servers everything stands on, and what of them is embedded."""
+
+    database_url: str
+    redis_url: str
+    embedded: tuple[str, ...]
+
+
+def run(config: settings.Settings, *, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `announce` gets the one line that says the server is ready.
+
+    Raises AppError for what a person can mend: a taken port, an unreachable database, a second server on the
+    same data folder.
+    """
+    log.configure(config.log_level, config.log_format)
+    with _listening(config) as listener, _backing(config) as backing:
+        for revision in migrate.upgrade(backing.database_url):
+            _log.info("migrated", revision=revision)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(config, backing, listener, announce))
+
+
+@contextlib.contextmanager
+def _listening(config: settings.Settings) -> Generator[socket.socket]:
+    """The port, taken before anything else so that a mistake shows at once."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((config.host, config.port))
+        except OSError as problem:
+            raise PortTaken(
+                f"cannot listen on {config.host}:{config.port} ({problem.strerror}); choose another with --port"
+            ) from problem
+        yield listener
+
+
+@contextlib.contextmanager
+def _backing(config: settings.Settings) -> Generator[Backing]:
+    with contextlib.ExitStack() as stack:
+        inside: list[str] = []
+        database_url, redis_url = config.database_url, config.redis_url
+        if database_url is None:
+            postgres = embedded.EmbeddedPostgres(config.data)
+            stack.callback(postgres.stop)
+            database_url = postgres.start()
+            inside.append(f"PostgreSQL {postgres.version()}")
+        if redis_url is None:
+            keeper = embedded.EmbeddedRedis(config.data)
+            stack.callback(keeper.stop)
+            redis_url = keeper.start()
+            inside.append(f"Redis {keeper.version()}")
+        yield Backing(database_url, redis_url, tuple(inside))
+
+
+async def _serve(
+    config: settings.Settings,
+    backing: Backing,
+    listener: socket.socket,
+    announce: Callable[[str], None],
+) -> None:
+    owner = tasks.Tasks()
+    database = await db.Database.open(backing.database_url, size=config.database_pool)
+    store = await redis.Redis.connect(backing.redis_url)
+    writer = journal.Journal(backing.database_url, linger=config.journal_linger_ms / 1000)
+    writing = owner.spawn("journal", writer.run())
+    rooms = hub.Hub(settings=config, database=database, writer=writer, owner=owner)
+    parts = services.assemble(
+        settings=config,
+        database=database,
+        redis=store,
+        rooms=rooms,
+        secret=settings.signing_key(config),
+        page=_PAGE,
+    )
+    gate = admission.Gate(database, parts.identities)
+    reception = session.Reception(settings=config, gate=gate, rooms=rooms, owner=owner)
+    owner.spawn("housekeeping", _housekeeping(rooms, reception))
+    protocol = transport.protocol_class(
+        reception.accept, transport.Options(config.max_frame_bytes, config.outbox_bytes)
+    )
+    server = Server(
+        uvicorn.Config(
+            rest.build(parts),
+            loop="none",
+            http="httptools",
+            ws=protocol,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        ),
+        on_ready=lambda: announce(_ready_line(config, backing, listener)),
+    )
+    # What lives now lives as long as the server; the collector need not walk it again and again.
+    gc.collect()
+    gc.freeze()
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        await rooms.aclose()
+        writing.cancel()
+        await owner.aclose()
+        await store.close()
+        await database.close()
+
+
+async def _housekeeping(rooms: hub.Hub, reception: session.Reception) -> None:
+    kept_alive = swept = clock.monotonic()
+    while True:
+        await asyncio.sleep(_TICK_SECONDS)
+        now = clock.monotonic()
+        rooms.tick()
+        if now - kept_alive > _KEEPALIVE_SECONDS:
+            kept_alive = now
+            rooms.keep_alive()
+        if now - swept > _SWEEP_SECONDS:
+            swept = now
+            reception.sweep()
+
+
+def _ready_line(config: settings.Settings, backing: Backing, listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    inside = ", ".join(backing.embedded) or "nothing"
+    return f"SyncSphere ready at http://{shown}:{port}  data: {config.data}  embedded: {inside}"
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which says when it is ready and leaves the end of the process to us.
+
+    uvicorn raises a caught signal again once it has stopped; that would end the process before the journal is
+    drained and the databases are down.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets=sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Turn SIGINT and SIGTERM into an orderly stop."""
+        loop = asyncio.get_running_loop()
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(caught, self._stop, caught)
+        try:
+            yield
+        finally:
+            for caught in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(caught)
+
+    def _stop(self, caught: int) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+        _log.info("stopping", signal=signal.Signals(caught).name)

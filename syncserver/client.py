@@ -1,0 +1,118 @@
+"""One connected socket as its room sees it: who it is, what is still to be written, whether it keeps up.
+
+Output is bounded by never queueing anything here: frames go straight to the transport, and a client whose
+transport is full is marked behind, gets nothing more, and is brought up to date from the document once it
+has read what it had. So a slow reader costs one flag, not a copy of the room's traffic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from syncserver.wire import frames, yjs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from syncserver import connection
+
+
+class Wire(Protocol):
+    """What a client needs of its socket; `syncserver.transport` implements it."""
+
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """Queues whole frames; never blocks."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame and end the connection."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        ...
+
+    def buffered(self) -> int:
+        """Bytes accepted by `write` that the kernel has not taken yet."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Let TCP hold the client back."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        ...
+
+
+class Client:
+    """A socket in a room.
+
+    `behind` is the state vector up to which the client surely has everything once its transport drains; None
+    while it keeps up. `missed` says that something was left out since. `told` is cleared by the housekeeping and
+    set by whatever is written, `resyncing` counts the bytes of a fresh state that are under way to it.
+    """
+
+    __slots__ = (
+        "author",
+        "behind",
+        "behind_since",
+        "buffered_then",
+        "closed",
+        "connection",
+        "id",
+        "may_edit",
+        "missed",
+        "missed_presence",
+        "resyncing",
+        "told",
+        "username",
+        "warned",
+        "wire",
+        "write",
+    )
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        wire: Wire,
+        protocol: connection.Connection,
+        author: UUID | None,
+        username: str | None,
+    ) -> None:
+        self.id = number
+        self.wire = wire
+        self.write = wire.write
+        self.connection = protocol
+        self.author = author
+        self.username = username
+        self.may_edit = False
+        self.closed = False
+        self.told = True
+        self.warned = False
+        self.behind: bytes | None = None
+        self.behind_since = 0.0
+        self.buffered_then = 0
+        self.missed = False
+        self.missed_presence = False
+        self.resyncing = 0
+
+    def refuse(self, why: connection.Refusal) -> None:
+        """An update of this client was not taken: its document and ours part ways here."""
+        self.close(why.code, why.reason)
+
+    def close(self, code: connection.Code, reason: str) -> None:
+        """Close this client; nothing of it is accepted any more."""
+        if not self.closed:
+            self.closed = True
+            self.connection.close(code, reason)
+            self.wire.close(int(code), reason)
+
+    def warn(self, reason: str) -> None:
+        """Tell a reader, once, that its edits are not taken. Stock clients print it to their console."""
+        if not self.warned:
+            self.warned = True
+            self.write(frames.binary(yjs.permission_denied(reason)))

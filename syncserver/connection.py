@@ -1,0 +1,168 @@
+"""One client's state machine: frames in, events out, and what it may not do.
+
+Decides, without any I/O: what waits until the client is admitted (bounded), what a reader may not send, what
+a message that cannot be read costs. The room trusts whatever comes out of here. Knows nothing of sockets,
+documents or the clock.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple, Protocol
+
+from syncserver.wire import events
+
+
+class Codec(Protocol):
+    """A dialect: how one WebSocket message reads."""
+
+    def __call__(self, message: bytes, /) -> events.Events:
+        """Never raises; see `syncserver.wire.events`."""
+        ...
+
+
+class Code(IntEnum):
+    """Why a socket is closed. 4400-4499 are final for y-websocket clients; the rest mean "reconnect"."""
+
+    SERVER_ERROR = 1011
+    RESTARTING = 1012
+    TRY_LATER = 1013
+    BAD_DATA = 4400
+    SIGN_IN_AGAIN = 4401
+    NO_ACCESS = 4403
+    GONE = 4404
+    OTHER_EPOCH = 4409
+    TOO_LARGE = 4413
+    TOO_MANY = 4429
+
+
+class Closing(NamedTuple):
+    """The answer to something that ends a connection."""
+
+    code: Code
+    reason: str
+
+
+class Refusal(NamedTuple):
+    """Why an update was not taken; closes a socket, fails a request."""
+
+    name: str
+    code: Code
+    reason: str
+
+
+MALFORMED: Final = Refusal("malformed", Code.BAD_DATA, "this update cannot be read")
+POISON: Final = Refusal("poison", Code.BAD_DATA, "this update cannot be applied")
+DOCUMENT_FULL: Final = Refusal("document_too_large", Code.TOO_LARGE, "the document is full")
+PENDING_FULL: Final = Refusal(
+    "pending", Code.BAD_DATA, "too many updates wait for updates that never came"
+)
+
+
+class Limits(NamedTuple):
+    """Bounds on one connection before it is admitted.
+
+    At `preauth_frames` the socket is read no further, so that TCP holds the client back; what was read with
+    the same system call may still come, up to `preauth_bytes`.
+    """
+
+    preauth_frames: int
+    preauth_bytes: int
+
+
+_NOTHING: Final[events.Events] = ()
+_FRAME_COST: Final = 64
+"""Bytes of memory that keeping even an empty frame takes; counted, or a million empty frames would be free."""
+_EMPTY_UPDATE: Final = b"\x00\x00"
+
+
+class Connection:
+    """The protocol side of one socket.
+
+    1. Nothing of a client reaches a room before `admit`; what waits is bounded.
+    2. An edit from a reader comes out as REFUSED, never as STEP2 or UPDATE.
+    3. After `closing` is set nothing comes out any more.
+    4. Once an edit was refused, later durable acknowledgements are withheld: they would promise too much.
+    """
+
+    __slots__ = (
+        "_admitted",
+        "_limits",
+        "_may_edit",
+        "_read",
+        "_refused",
+        "_waiting",
+        "_waiting_bytes",
+        "closing",
+    )
+
+    def __init__(self, read: Codec, limits: Limits) -> None:
+        self._read = read
+        self._limits = limits
+        self._admitted = False
+        self._may_edit = False
+        self._refused = False
+        self._waiting: list[bytes] | None = []
+        self._waiting_bytes = 0
+        self.closing: Closing | None = None
+
+    def receive(self, message: bytes) -> events.Events:
+        """The events of one message; empty while the client waits to be admitted or once it is closing."""
+        if self._admitted:
+            found = self._read(message)
+            if self._may_edit and len(found) == 1 and found[0][0] <= events.SYNC_STATUS:
+                return found
+            return self._checked(found)
+        if self.closing is None:
+            self._wait(message)
+        return _NOTHING
+
+    @property
+    def enough(self) -> bool:
+        """Whether so much waits for admission that the socket should not be read for now."""
+        return self._waiting is not None and len(self._waiting) >= self._limits.preauth_frames
+
+    def admit(self, *, may_edit: bool) -> list[events.Event]:
+        """The client is known now: the events of everything that waited, in order."""
+        waiting, self._waiting = self._waiting or [], None
+        self._waiting_bytes = 0
+        self._may_edit = may_edit
+        self._admitted = self.closing is None
+        found: list[events.Event] = []
+        for message in waiting:
+            found.extend(self.receive(message))
+        return found
+
+    def close(self, code: Code, reason: str) -> None:
+        """The connection ends; the first reason counts."""
+        if self.closing is None:
+            self.closing = Closing(code, reason)
+        self._admitted = False
+        self._waiting = None
+
+    def _wait(self, message: bytes) -> None:
+        waiting = self._waiting
+        if waiting is None:
+            return
+        self._waiting_bytes += len(message) + _FRAME_COST
+        if self._waiting_bytes > self._limits.preauth_bytes:
+            self.close(Code.TRY_LATER, "too much was sent before the connection was admitted")
+            return
+        waiting.append(message)
+
+    def _checked(self, found: events.Events) -> events.Events:
+        allowed: list[events.Event] = []
+        for kind, body in found:
+            if kind == events.MALFORMED:
+                self.close(Code.BAD_DATA, body.decode("ascii", "replace"))
+                break
+            if kind in (events.STEP2, events.UPDATE) and not self._may_edit:
+                # Every client answers the handshake with a SyncStep2; an empty one is courtesy, not an edit.
+                if body != _EMPTY_UPDATE:
+                    self._refused = True
+                    allowed.append((events.REFUSED, body))
+            elif kind == events.SYNC_STATUS and self._refused:
+                continue
+            elif kind != events.IGNORED:
+                allowed.append((kind, body))
+        return allowed

@@ -1,0 +1,305 @@
+"""Every live room of this process: opened once, found by document, rebuilt when poisoned, unloaded when idle.
+
+Waits for PostgreSQL so that rooms need not. Two clients that open a room at once share one load; nobody is served
+before it is complete. A room leaves memory only after everything it journaled is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from api import ports
+from base import clock, db, log, metrics, tasks
+from docstore import compaction, documents, journal
+from syncserver import presence, replica, room
+from syncserver.budget import Budget
+from syncserver.connection import Code
+from syncserver.durability import Durability
+from syncserver.submission import Submission
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from base.settings import Settings
+    from syncserver.client import Client
+
+_log = log.get("syncserver.hub")
+
+_RESYNC_BYTES: Final = 32 * 1024 * 1024
+"""Fresh states that may be on their way to slow clients at one time, in the whole process."""
+_ENCODING_SECONDS: Final = 10.0
+"""A kept encoding of a whole document is let go after this long without a newcomer."""
+_WORTH_FOLDING: Final = 100
+"""Journal rows that make a compaction worth while when a room is unloaded anyway."""
+_RETRY_SECONDS: Final = 1.0
+
+
+class Address(NamedTuple):
+    """Which document a room holds."""
+
+    document_id: int
+    project_id: UUID
+
+
+class Hub:
+    """The rooms by document; implements `api.ports.LiveRooms`."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        database: db.Database,
+        writer: journal.Journal,
+        owner: tasks.Tasks,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._journal = writer
+        self._tasks = owner
+        self._rooms: dict[int, room.Room] = {}
+        self._opening: dict[int, asyncio.Future[room.Room]] = {}
+        self._unloading: set[int] = set()
+        self._compacting: set[int] = set()
+        self._deleted: set[UUID] = set()
+        self._budget = Budget(_RESYNC_BYTES)
+        self._durability = Durability(writer)
+        self._paused = False
+        self.connections = 0
+        writer.add_listener(self._on_durable)
+
+    # -- opening ------------------------------------------------------------------------------------------------
+
+    async def open(self, address: Address) -> room.Room:
+        """The room of a document, loaded if need be. Raises DatabaseUnavailable, ports.NoSuchDocument."""
+        found = self._rooms.get(address.document_id)
+        if found is not None:
+            return found
+        opening = self._opening.get(address.document_id)
+        if opening is None:
+            opening = asyncio.get_running_loop().create_future()
+            self._opening[address.document_id] = opening
+            self._tasks.spawn(f"open:{address.document_id}", self._load_into(address, opening))
+        # Shielded: one client that gives up must not end the load for those who wait with it.
+        return await asyncio.shield(opening)
+
+    async def _load_into(self, address: Address, opening: asyncio.Future[room.Room]) -> None:
+        try:
+            opened = await self._load(address)
+        except BaseException as problem:
+            del self._opening[address.document_id]
+            if isinstance(problem, Exception):
+                opening.set_exception(problem)
+                opening.exception()  # seen, even if everybody has left meanwhile
+                return
+            opening.cancel()
+            raise
+        self._rooms[address.document_id] = opened
+        del self._opening[address.document_id]
+        metrics.rooms.set(len(self._rooms))
+        opening.set_result(opened)
+
+    async def _load(self, address: Address) -> room.Room:
+        started = clock.monotonic()
+        document, loaded = await self._replica(address.document_id)
+        settings = self._settings
+        opened = room.Room(
+            document_id=address.document_id,
+            project_id=address.project_id,
+            document=document,
+            writer=self._journal,
+            durable=self._durability,
+            limits=room.Limits(settings.max_document_bytes, settings.pending_updates),
+            people=presence.Presence(
+                grace=settings.presence_grace_ms / 1000,
+                ttl=settings.presence_ttl_seconds,
+                max_states_per_connection=64,
+                max_state_bytes=16 * 1024,
+            ),
+            resyncs=self._budget,
+            on_poison=self._rebuild_soon,
+        )
+        opened.rows_since_snapshot = len(loaded.tail)
+        opened.bytes_since_snapshot = loaded.tail_bytes
+        metrics.room_load_seconds.observe(clock.monotonic() - started)
+        return opened
+
+    async def _replica(self, document_id: int) -> tuple[replica.Replica, documents.LoadedDocument]:
+        async with self._database.transaction() as tx:
+            loaded = await documents.load(tx, document_id)
+        return replica.Replica(loaded.snapshot, loaded.tail), loaded
+
+    # -- poison -------------------------------------------------------------------------------------------------
+
+    def _rebuild_soon(self, poisoned: room.Room) -> None:
+        self._tasks.spawn(f"rebuild:{poisoned.document_id}", self._rebuild(poisoned))
+
+    async def _rebuild(self, poisoned: room.Room) -> None:
+        """Load the document again and put it in the place of the suspect one; nobody is disconnected."""
+        while True:
+            try:
+                await self._journal.wait(poisoned.last_ticket)
+                document, _ = await self._replica(poisoned.document_id)
+            except db.DatabaseUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            poisoned.rebuilt(document)
+            return
+
+    # -- durability ---------------------------------------------------------------------------------------------
+
+    def _on_durable(self, ticket: int) -> None:
+        self._durability.reached(ticket)
+        if self._paused and self._journal.backlog_bytes < self._settings.journal_backlog_bytes // 2:
+            self._pause_reading(paused=False)
+
+    def _pause_reading(self, *, paused: bool) -> None:
+        """The database is behind: let TCP hold the writers back rather than fill the memory."""
+        self._paused = paused
+        _log.warning("journal backlog", paused=paused, bytes=self._journal.backlog_bytes)
+        for live in self._rooms.values():
+            for reader in live.clients.values():
+                if paused:
+                    reader.wire.pause_reading()
+                else:
+                    reader.wire.resume_reading()
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Housekeeping, several times a second: presence, backlog, slow clients, idle rooms, compaction."""
+        settings = self._settings
+        now = clock.monotonic()
+        metrics.journal_backlog_bytes.set(self._journal.backlog_bytes)
+        metrics.journal_backlog_rows.set(self._journal.backlog_rows)
+        if not self._paused and self._journal.backlog_bytes > settings.journal_backlog_bytes:
+            self._pause_reading(paused=True)
+        for live in list(self._rooms.values()):
+            live.tick(
+                now, slow_seconds=settings.slow_client_seconds, keep_encoding=_ENCODING_SECONDS
+            )
+            self._care_for(live, now)
+
+    def _care_for(self, live: room.Room, now: float) -> None:
+        settings = self._settings
+        full = (
+            live.rows_since_snapshot >= settings.compact_rows
+            or live.bytes_since_snapshot >= settings.compact_bytes
+        )
+        if full and live.document_id not in self._compacting:
+            self._compacting.add(live.document_id)
+            self._tasks.spawn(f"compact:{live.document_id}", self._compact(live))
+        idle = live.idle_since is not None and now - live.idle_since > settings.room_idle_seconds
+        if idle and live.document_id not in self._unloading:
+            self._unloading.add(live.document_id)
+            self._tasks.spawn(f"unload:{live.document_id}", self._unload(live))
+
+    async def _compact(self, live: room.Room) -> None:
+        rows, size = live.rows_since_snapshot, live.bytes_since_snapshot
+        try:
+            await self._journal.wait(live.last_ticket)
+            await compaction.compact(self._database, live.document_id)
+            live.rows_since_snapshot -= rows
+            live.bytes_since_snapshot -= size
+        finally:
+            self._compacting.discard(live.document_id)
+
+    async def _unload(self, live: room.Room) -> None:
+        try:
+            await self._journal.wait(live.last_ticket)
+            if live.rows_since_snapshot >= _WORTH_FOLDING:
+                await self._compact(live)
+            # Somebody may have come in, and written, while this waited.
+            if live.idle_since is None or not live.clean.is_set():
+                return
+            if live.last_ticket > self._journal.durable:
+                return
+            if self._rooms.get(live.document_id) is live:
+                del self._rooms[live.document_id]
+                metrics.rooms.set(len(self._rooms))
+                live.close()
+        finally:
+            self._unloading.discard(live.document_id)
+
+    # -- sockets ------------------------------------------------------------------------------------------------
+
+    def everybody(self) -> list[Client]:
+        """Every admitted client."""
+        return [one for live in self._rooms.values() for one in live.clients.values()]
+
+    def admit_reading(self, newcomer: Client) -> None:
+        """A client that comes while the journal is behind waits like the others."""
+        if self._paused:
+            newcomer.wire.pause_reading()
+
+    def keep_alive(self) -> None:
+        """See `room.Room.keep_alive`."""
+        for live in self._rooms.values():
+            live.keep_alive()
+
+    # -- api.ports.LiveRooms --------------------------------------------------------------------------------------
+
+    async def snapshot(self, document_id: int) -> bytes:
+        """The live state as one v1 update, without what waits for its dependencies."""
+        live = await self._settled(document_id)
+        return live.replica.full()
+
+    async def apply(self, document_id: int, update: bytes, author: UUID) -> ports.Applied:
+        """Apply an update as one more writer in the room; returns once it is durable."""
+        live = await self._settled(document_id)
+        submission = Submission(author)
+        live.submit(submission, update)
+        outcome = live.turn()
+        submission.check()
+        durable = asyncio.get_running_loop().create_future()
+        live.when_durable(partial(_resolve, durable))
+        await durable
+        return ports.Applied(changed=outcome.deltas > 0, pending=outcome.pending > 0)
+
+    async def _settled(self, document_id: int) -> room.Room:
+        """The room with nothing left to do: what its clients said before is in its document."""
+        live = await self.open(await self._address(document_id))
+        while True:
+            live.turn()
+            if live.clean.is_set():
+                return live
+            await live.clean.wait()
+
+    async def close(self, project_id: UUID, *, code: int, reason: str) -> int:
+        """Close every socket of a project and let its rooms go."""
+        closed = 0
+        for live in list(self._rooms.values()):
+            if live.project_id != project_id:
+                continue
+            for one in list(live.clients.values()):
+                one.close(Code(code), reason)
+                closed += 1
+            live.idle_since = 0.0
+        return closed
+
+    def statistics(self) -> ports.LiveStatistics:
+        """How much is open."""
+        return ports.LiveStatistics(rooms=len(self._rooms), connections=self.connections)
+
+    async def _address(self, document_id: int) -> Address:
+        live = self._rooms.get(document_id)
+        if live is not None:
+            return Address(document_id, live.project_id)
+        async with self._database.connection() as tx:
+            project_id = await documents.project_of(tx, document_id)
+        return Address(document_id, project_id)
+
+    async def aclose(self) -> None:
+        """The server stops: take what is in the rooms' hands, then make it durable."""
+        for live in self._rooms.values():
+            live.turn()
+        await self._journal.drain()
+        for live in self._rooms.values():
+            live.close()
+        self._rooms.clear()
+
+
+def _resolve(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -1,0 +1,469 @@
+"""One live project: takes what its clients say, one turn of the event loop at a time.
+
+A turn applies everything that arrived, one transaction per author, hands the deltas to the journal and writes
+one buffer of finished frames to every socket. Nothing here waits: opening, rebuilding and unloading are the hub's.
+
+Promises, cited in the code by number:
+1. An update is acknowledged only when the journal has made it, and all before it, durable.
+2. What a client receives is what was journaled: a failed update reaches neither a peer nor the journal.
+3. A client that does not keep up costs the others nothing: it is skipped, then brought up to date.
+4. An update whose dependencies have not arrived is journaled as it was received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+
+from base import clock, log, metrics
+from docstore import crdt, journal
+from syncserver import budget, client, connection, durability, presence, replica
+from syncserver.wire import awareness, events, frames, yjs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+_log = log.get("syncserver.room")
+
+_EVERYTHING: Final = b"\x00"
+"""The state vector of somebody who has nothing."""
+
+
+class Source(Protocol):
+    """Where an update came from: a client, or a request over REST."""
+
+    @property
+    def author(self) -> UUID | None:
+        """The account, None for a guest."""
+        ...
+
+    def refuse(self, why: connection.Refusal, /) -> None:
+        """Learn that an update was not taken."""
+        ...
+
+
+class Journal(Protocol):
+    """The part of `docstore.journal.Journal` that a room needs."""
+
+    def append(self, entry: journal.Entry) -> int:
+        """Queue for the next group commit; the ticket that will become durable."""
+        ...
+
+
+class Limits(NamedTuple):
+    """Bounds on one room."""
+
+    document_bytes: int
+    pending_updates: int
+
+
+class Outcome(NamedTuple):
+    """What a turn did: deltas journaled, and updates kept that wait for others."""
+
+    deltas: int
+    pending: int
+
+
+Group: TypeAlias = list[tuple[Source, bytes]]
+"""The updates of one author in one turn, in order of arrival."""
+
+
+class Room:
+    """See the module. All methods are synchronous and run on the event loop."""
+
+    def __init__(
+        self,
+        *,
+        document_id: int,
+        project_id: UUID,
+        document: replica.Replica,
+        writer: Journal,
+        durable: durability.Durability,
+        limits: Limits,
+        people: presence.Presence,
+        resyncs: budget.Budget,
+        on_poison: Callable[[Room], None],
+    ) -> None:
+        self.document_id = document_id
+        self.project_id = project_id
+        self.replica = document
+        self.presence = people
+        self.clients: dict[int, client.Client] = {}
+        self.last_ticket = 0
+        self.rows_since_snapshot = 0
+        self.bytes_since_snapshot = 0
+        self.idle_since: float | None = clock.monotonic()
+        self.clean = asyncio.Event()
+        self.clean.set()
+        self._journal = writer
+        self._durability = durable
+        self._limits = limits
+        self._resyncs = resyncs
+        self._on_poison = on_poison
+        self._loop = asyncio.get_running_loop()
+        self._scheduled = False
+        self._received = 0.0
+        self._last_welcome = 0.0
+        self._one_by_one = False
+        self._updates: dict[UUID | None, Group] = {}
+        self._joiners: list[tuple[client.Client, bytes]] = []
+        self._late: list[client.Client] = []
+        self._after: list[Callable[[], None]] = []
+        self._people: list[awareness.State] = []
+        self._pending: list[bytes] = []
+
+    # -- what arrives -------------------------------------------------------------------------------------------
+
+    def join(self, newcomer: client.Client) -> None:
+        """Take a client in: ask for what it has, and tell it who is here."""
+        self.clients[newcomer.id] = newcomer
+        self.idle_since = None
+        user = None
+        if newcomer.author is not None:
+            user = presence.PresenceUser(str(newcomer.author), newcomer.username or "")
+        here = self.presence.join(newcomer.id, user, clock.monotonic())
+        # A reader has nothing to give, so it is not asked.
+        greeting = frames.binary(yjs.step1(self._state())) if newcomer.may_edit else b""
+        if here:
+            greeting += _presence_frame(here)
+        if greeting:
+            newcomer.write(greeting)
+
+    def leave(self, leaver: client.Client) -> None:
+        """A socket is gone. Its presence stays for the grace period, in case it comes back at once."""
+        leaver.closed = True
+        if self.clients.pop(leaver.id, None) is None:
+            return
+        self._resyncs.give_back(leaver.resyncing)
+        leaver.resyncing = 0
+        now = clock.monotonic()
+        self.presence.leave(leaver.id, now)
+        if not self.clients:
+            self.idle_since = now
+
+    def receive(self, sender: client.Client, kind: int, body: bytes) -> None:
+        """One event of a client; it takes effect at the end of this turn of the loop."""
+        if kind == events.UPDATE or kind == events.STEP2:
+            self.submit(sender, body)
+            return
+        if kind == events.STEP1:
+            self._joiners.append((sender, body))
+        elif kind == events.SYNC_STATUS:
+            self._after.append(partial(_acknowledge, sender, body))
+        elif kind == events.AWARENESS:
+            self._hear_presence(sender, body)
+        elif kind == events.QUERY_AWARENESS:
+            sender.write(_presence_frame(self.presence.states(clock.monotonic())))
+        elif kind == events.REFUSED:
+            metrics.rejected_updates_total.labels("read_only").inc()
+            sender.warn("you may read this project but not change it")
+        self._schedule()
+
+    def submit(self, source: Source, update: bytes) -> None:
+        """An update to apply at the end of this turn."""
+        if not self._updates:
+            self._received = clock.monotonic()
+        group = self._updates.get(source.author)
+        if group is None:
+            self._updates[source.author] = [(source, update)]
+        else:
+            group.append((source, update))
+        self._schedule()
+
+    def when_durable(self, then: Callable[[], None]) -> None:
+        """Call `then` once everything this room has journaled so far is durable: promise 1."""
+        self._durability.when(self.last_ticket, then)
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.turn)
+
+    def _hear_presence(self, sender: client.Client, body: bytes) -> None:
+        heard = self.presence.receive(sender.id, body, clock.monotonic())
+        if heard.malformed is not None:
+            metrics.rejected_frames_total.labels("presence").inc()
+            sender.close(connection.Code.BAD_DATA, heard.malformed)
+            return
+        if heard.reply:
+            sender.write(_presence_frame(heard.reply))
+        self._people.extend(heard.relay)
+
+    def _state(self) -> bytes:
+        # A suspect document is not asked anything: its state may be half of an update.
+        return self.replica.state_vector() if self.clean.is_set() else _EVERYTHING
+
+    # -- one turn -----------------------------------------------------------------------------------------------
+
+    def turn(self) -> Outcome:
+        """Apply, journal, fan out, answer; in this order."""
+        self._scheduled = False
+        if not self.clean.is_set():
+            return Outcome(0, 0)
+        deltas: list[bytes] = []
+        sources: set[int] = set()
+        kept = len(self._pending)
+        if self._updates:
+            self._apply_all(deltas, sources)
+        if deltas or self._people:
+            self._fan_out(deltas, sources)
+        outcome = Outcome(len(deltas), len(self._pending) - kept)
+        if not self.clean.is_set():
+            self._on_poison(self)
+            return outcome
+        if self._joiners:
+            joiners, self._joiners = self._joiners, []
+            self._welcome(joiners)
+        if self._late:
+            self._catch_up()
+        if self._after:
+            after, self._after = self._after, []
+            for then in after:
+                self.when_durable(then)
+        return outcome
+
+    def _apply_all(self, deltas: list[bytes], sources: set[int]) -> None:
+        """Every author's updates of this turn; stops at poison and keeps the rest for the rebuilt document."""
+        authors, self._updates = self._updates, {}
+        metrics.updates_in_total.inc(sum(map(len, authors.values())))
+        one_by_one, self._one_by_one = self._one_by_one, False
+        while authors:
+            author = next(iter(authors))
+            group = authors.pop(author)
+            parts = [[pair] for pair in group] if one_by_one else [group]
+            while parts:
+                left = self._apply(author, parts.pop(0), deltas, sources)
+                if not self.clean.is_set():
+                    rest = left + [pair for part in parts for pair in part]
+                    self._updates = {author: rest, **authors} if rest else authors
+                    self._one_by_one = self._one_by_one or one_by_one
+                    return
+
+    def _apply(
+        self, author: UUID | None, group: Group, deltas: list[bytes], sources: set[int]
+    ) -> Group:
+        """Apply updates of one author in one transaction; after poison, what is still to be applied."""
+        if (
+            self.replica.size + sum(len(update) for _, update in group)
+            > self._limits.document_bytes
+        ):
+            group = self._within_size(group)
+            if not group:
+                return []
+        try:
+            result = self.replica.apply([update for _, update in group])
+        except replica.Poisoned as poison:
+            # Promise 2: nothing that this transaction emitted is used, and the document is not asked again.
+            self.clean.clear()
+            _log.warning("poison_update", document=self.document_id, cause=str(poison))
+            if poison.index is None:
+                # It showed only at the commit: each alone, on the clean document, tells whose it was.
+                self._one_by_one = True
+                return group
+            offender = group[poison.index][0]
+            _refuse(offender, connection.POISON)
+            return [pair for pair in group if pair[0] is not offender]
+        for index in result.malformed:
+            _refuse(group[index][0], connection.MALFORMED)
+        if result.delta is not None:
+            deltas.append(result.delta)
+            self._write(author, result.delta)
+            sources.update([id(source) for source, _ in group])
+        if result.pending:
+            self._keep(author, [group[index] for index in result.pending])
+        return []
+
+    def _write(self, author: UUID | None, payload: bytes) -> None:
+        self.last_ticket = self._journal.append(
+            journal.Entry(self.document_id, author, payload, self._received)
+        )
+        self.rows_since_snapshot += 1
+        self.bytes_since_snapshot += len(payload)
+
+    def _keep(self, author: UUID | None, waiting: Group) -> None:
+        """Promise 4, within bounds: updates that wait for what they build upon."""
+        if len(self._pending) + len(waiting) > self._limits.pending_updates:
+            state = self.replica.state_vector()
+            self._pending = [
+                update for update in self._pending if not crdt.is_integrated(update, state)
+            ]
+        for source, update in waiting:
+            if update in self._pending:
+                continue  # a client that reconnects sends again what it knows to be waiting
+            if len(self._pending) >= self._limits.pending_updates:
+                _refuse(source, connection.PENDING_FULL)
+                continue
+            self._pending.append(update)
+            self._write(author, update)
+
+    def _within_size(self, group: Group) -> Group:
+        self.replica.full()  # corrects the estimate
+        kept: Group = []
+        size = self.replica.size
+        for source, update in group:
+            size += len(update)
+            if size > self._limits.document_bytes:
+                _refuse(source, connection.DOCUMENT_FULL)
+            else:
+                kept.append((source, update))
+        return kept
+
+    def _fan_out(self, deltas: list[bytes], sources: set[int]) -> None:
+        """Write this turn to every socket, encoded once."""
+        people, self._people = self._people, []
+        news = b"".join([frames.binary(yjs.update(delta)) for delta in deltas])
+        present = _presence_frame(people) if people else b""
+        everything = news + present if present else news
+        # Who wrote all of this turn has it already; unless something older came loose with it.
+        spared = next(iter(sources)) if len(sources) == 1 and not self.replica.has_pending else 0
+        reached = 0
+        # A write can fill a transport, never empty the room: sockets are lost in turns of their own.
+        for reader in self.clients.values():
+            if reader.behind is not None:
+                reader.missed = reader.missed or bool(deltas)
+                reader.missed_presence = reader.missed_presence or bool(people)
+            elif reader.closed:
+                continue
+            elif id(reader) == spared:
+                if present:
+                    reader.write(present)
+                    reader.told = True
+            else:
+                reader.write(everything)
+                reader.told = True
+                reached += 1
+        if deltas:
+            metrics.updates_out_total.inc(reached * len(deltas))
+            metrics.edit_to_fanout_seconds.observe(clock.monotonic() - self._received)
+
+    def _welcome(self, joiners: list[tuple[client.Client, bytes]]) -> None:
+        """Answer the SyncStep1 of this turn; equal questions share one answer."""
+        answers: dict[bytes, bytes] = {}
+        self._last_welcome = clock.monotonic()
+        for joiner, state_vector in joiners:
+            if joiner.closed:
+                continue
+            answer = answers.get(state_vector)
+            if answer is None:
+                try:
+                    answer = self._answer(state_vector)
+                except (ValueError, replica.Poisoned):
+                    joiner.close(connection.Code.BAD_DATA, "this state vector cannot be read")
+                    continue
+                answers[state_vector] = answer
+            joiner.write(answer)
+            joiner.told = True
+
+    def _answer(self, state_vector: bytes) -> bytes:
+        if state_vector in (b"", _EVERYTHING):
+            return self.replica.welcome()
+        return frames.binary(yjs.step2(self.replica.diff(state_vector)))
+
+    # -- clients that do not keep up ------------------------------------------------------------------------------
+
+    def fell_behind(self, slow: client.Client) -> None:
+        """The transport is full. What was written so far includes all that the document holds: promise 3."""
+        if slow.behind is None:
+            slow.behind = self._state()
+            slow.behind_since = clock.monotonic()
+            slow.buffered_then = slow.wire.buffered()
+
+    def caught_up(self, slow: client.Client) -> None:
+        """The transport has drained: at the end of the turn the client is brought from where it stopped to now."""
+        self._resyncs.give_back(slow.resyncing)
+        slow.resyncing = 0
+        if slow.behind is not None and slow not in self._late:
+            self._late.append(slow)
+            self._schedule()
+
+    def _catch_up(self) -> None:
+        late, self._late = self._late, []
+        answers: dict[bytes, bytes] = {}
+        for slow in late:
+            since = slow.behind
+            if since is None or slow.closed:
+                continue
+            out = b""
+            if slow.missed:
+                if not self._resyncs.take(self.replica.size):
+                    self._late.append(slow)  # tried again by the next tick
+                    continue
+                slow.resyncing = self.replica.size
+                metrics.resyncs_total.inc()
+                out = answers.get(since) or frames.binary(yjs.update(self.replica.diff(since)))
+                answers[since] = out
+            if slow.missed_presence:
+                out += _presence_frame(self.presence.states(clock.monotonic()))
+            slow.missed = slow.missed_presence = False
+            slow.behind = None
+            if out:
+                slow.write(out)
+                slow.told = True
+            if slow.behind is None:
+                # It went out at once: nothing will tell that it drained.
+                self._resyncs.give_back(slow.resyncing)
+                slow.resyncing = 0
+
+    def _check_progress(self, slow: client.Client, now: float, slow_seconds: float) -> None:
+        """A client that reads slowly is waited for; one that reads nothing for too long is closed."""
+        left = slow.wire.buffered()
+        if left < slow.buffered_then:
+            slow.behind_since = now
+        elif now - slow.behind_since > slow_seconds:
+            metrics.slow_clients_closed_total.inc()
+            slow.close(connection.Code.TRY_LATER, "this connection does not keep up")
+        slow.buffered_then = left
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float, *, slow_seconds: float, keep_encoding: float) -> None:
+        """What time brings: presence that is over, clients that stall, memory that nobody asked for."""
+        gone = self.presence.due(now)
+        if gone:
+            self._people.extend(gone)
+        if gone or self._late:
+            self._schedule()
+        if now - self._last_welcome > keep_encoding:
+            self.replica.forget_encoding()
+        for one in list(self.clients.values()):
+            if one.behind is not None and not one.closed:
+                self._check_progress(one, now, slow_seconds)
+
+    def keep_alive(self) -> None:
+        """Say something to those who heard nothing lately: y-websocket hangs up after 30 s of silence."""
+        for one in self.clients.values():
+            if not one.told and not one.closed and one.behind is None:
+                one.write(_KEEPALIVE)
+            one.told = False
+
+    # -- its end, or a new start -----------------------------------------------------------------------------------
+
+    def rebuilt(self, document: replica.Replica) -> None:
+        """A clean document replaces the suspect one; everything that waited takes its turn."""
+        self.replica = document
+        self.clean.set()
+        metrics.room_rebuilds_total.inc()
+        self._schedule()
+
+    def close(self) -> None:
+        """Let go of the document. The room is not used again."""
+        self.replica.close()
+
+
+_KEEPALIVE: Final = frames.binary(yjs.KEEPALIVE)
+
+
+def _presence_frame(states: list[awareness.State]) -> bytes:
+    return frames.binary(yjs.awareness(awareness.encode(states)))
+
+
+def _refuse(source: Source, why: connection.Refusal) -> None:
+    metrics.rejected_updates_total.labels(why.name).inc()
+    source.refuse(why)
+
+
+def _acknowledge(asker: client.Client, body: bytes) -> None:
+    if not asker.closed:
+        asker.write(frames.binary(yjs.sync_status(body)))

@@ -1,0 +1,185 @@
+"""One socket from its first byte to its last: admission, the way into its room, messages, and leaving.
+
+Ties the transport (I/O) to the connection's state machine and to the room; decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from base import db, log, redis, tasks
+from syncserver import admission, client, connection, hub, room, transport
+from syncserver.connection import Code
+from syncserver.wire import yjs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from base.settings import Settings
+
+_log = log.get("syncserver.session")
+
+
+class Reception:
+    """Takes every new socket in: counts, admits, leads it to its room."""
+
+    def __init__(
+        self, *, settings: Settings, gate: admission.Gate, rooms: hub.Hub, owner: tasks.Tasks
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._rooms = rooms
+        self._tasks = owner
+        self._next_id = 1
+        self._by_user: dict[UUID, int] = {}
+        self.sessions: set[Session] = set()
+        self._limits = connection.Limits(settings.preauth_frames, settings.preauth_bytes)
+
+    def accept(self, socket: transport.Socket, request: transport.Request) -> transport.Listener:
+        """The transport's `Accept`."""
+        opened = Session(self._next_id, socket, self._limits, self._left)
+        self._next_id += 1
+        self.sessions.add(opened)
+        self._rooms.connections = len(self.sessions)
+        self._tasks.spawn(f"admit:{opened.id}", self._admit(opened, request))
+        return opened
+
+    async def _admit(self, newcomer: Session, request: transport.Request) -> None:
+        try:
+            async with asyncio.timeout(self._settings.auth_timeout_seconds):
+                answer = await self._gate.admit(request)
+                if isinstance(answer, connection.Closing):
+                    newcomer.end(answer.code, answer.reason)
+                    return
+                address = hub.Address(answer.project.document_id, answer.project.id)
+                live = await self._rooms.open(address)
+        except (TimeoutError, db.DatabaseUnavailable, redis.RedisUnavailable) as problem:
+            _log.warning("admission failed", problem=type(problem).__name__)
+            newcomer.end(Code.TRY_LATER, "the server cannot look you up right now")
+            return
+        except Exception:
+            newcomer.end(Code.SERVER_ERROR, "the room could not be opened")
+            raise
+        self._enter(newcomer, answer, live)
+
+    def _enter(self, newcomer: Session, answer: admission.Admitted, live: room.Room) -> None:
+        who = answer.who
+        if newcomer.lost_already:
+            return
+        if who is not None:
+            count = self._by_user.get(who.user_id, 0)
+            if count >= self._settings.connections_per_user:
+                newcomer.end(Code.TOO_MANY, f"you may have {count} connections at a time")
+                return
+            self._by_user[who.user_id] = count + 1
+        # No await since the room was found: it cannot have been unloaded in between.
+        newcomer.enter(live, answer)
+        self._rooms.admit_reading(newcomer.client)
+
+    def _left(self, leaver: Session) -> None:
+        self.sessions.discard(leaver)
+        self._rooms.connections = len(self.sessions)
+        author = leaver.client.author
+        if author is not None:
+            left = self._by_user.get(author, 0) - 1
+            if left > 0:
+                self._by_user[author] = left
+            else:
+                self._by_user.pop(author, None)
+
+    def sweep(self) -> None:
+        """Every half a minute: a socket that has been silent is asked for a sign of life, then given up."""
+        for one in list(self.sessions):
+            one.sweep()
+
+
+class Session:
+    """One socket; implements `transport.Listener`."""
+
+    def __init__(
+        self,
+        number: int,
+        socket: transport.Socket,
+        limits: connection.Limits,
+        on_left: Callable[[Session], None],
+    ) -> None:
+        self.id = number
+        self._socket = socket
+        self._on_left = on_left
+        self._protocol = connection.Connection(yjs.read, limits)
+        self._receive = self._protocol.receive
+        self._room: room.Room | None = None
+        self.client = client.Client(
+            number=number, wire=socket, protocol=self._protocol, author=None, username=None
+        )
+        self.lost_already = False
+        self._silent = False
+
+    # -- transport.Listener ---------------------------------------------------------------------------------------
+
+    def message(self, data: bytes) -> None:
+        """One whole message of the client."""
+        found = self._receive(data)
+        live = self._room
+        if live is not None:
+            for kind, body in found:
+                live.receive(self.client, kind, body)
+        elif self._protocol.enough:
+            self._socket.pause_reading()
+        if self._protocol.closing is not None:
+            self.end(*self._protocol.closing)
+
+    def full(self) -> None:
+        """The transport holds more than it should."""
+        if self._room is not None:
+            self._room.fell_behind(self.client)
+
+    def drained(self) -> None:
+        """The transport can take more."""
+        if self._room is not None:
+            self._room.caught_up(self.client)
+
+    def lost(self) -> None:
+        """The socket is gone: leave the room."""
+        self.lost_already = True
+        self.client.closed = True
+        if self._room is not None:
+            self._room.leave(self.client)
+            self._room = None
+        self._on_left(self)
+
+    # -- its life -------------------------------------------------------------------------------------------------
+
+    def enter(self, live: room.Room, answer: admission.Admitted) -> None:
+        """Into the room, with everything that was said while waiting."""
+        one = self.client
+        one.may_edit = answer.may_edit
+        if answer.who is not None:
+            one.author = answer.who.user_id
+            one.username = answer.who.username
+        self._room = live
+        live.join(one)
+        held_back = self._protocol.enough
+        for kind, body in self._protocol.admit(may_edit=answer.may_edit):
+            live.receive(one, kind, body)
+        if held_back:
+            self._socket.resume_reading()
+        if self._protocol.closing is not None:
+            self.end(*self._protocol.closing)
+
+    def end(self, code: Code, reason: str) -> None:
+        """Close with a reason."""
+        self.client.close(code, reason)
+
+    def sweep(self) -> None:
+        """See `Reception.sweep`."""
+        if self._socket.heard:
+            self._socket.heard = False
+            self._silent = False
+        elif self._silent:
+            self._socket.abort()
+        else:
+            self._silent = True
+            self._socket.ping()
