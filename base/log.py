@@ -26,6 +26,12 @@ _BEFORE: Sequence[structlog.types.Processor] = (
 )
 
 
+# A trace with the values of local variables would print the password of whoever was signing in.
+_TRACES_AS_DATA = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
+
 def configure(
     level: Literal["debug", "info", "warning", "error"] = "info",
     format: Literal["console", "json"] = "console",  # noqa: A002 (the setting's own name)
@@ -35,9 +41,14 @@ def configure(
         structlog.stdlib.ProcessorFormatter.remove_processors_meta
     ]
     if format == "json":
-        last += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        last += [_TRACES_AS_DATA, structlog.processors.JSONRenderer()]
     else:
-        last.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        last.append(
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_BEFORE, processors=last)

@@ -6,12 +6,16 @@ Values are bytes. Keys belong to the module that writes them and are named in it
 from __future__ import annotations
 
 import redis.asyncio
+import redis.asyncio.retry
+import redis.backoff
 import redis.exceptions
 
 from base.errors import AppError
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
+RETRIES = 1
+"""One, at once: a connection that Redis closed while idle is replaced; an outage is answered, not sat out."""
 
 Error = redis.exceptions.RedisError
 Client = redis.asyncio.Redis
@@ -39,6 +43,7 @@ class Redis:
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
             health_check_interval=30,
+            retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), RETRIES),
         )
         try:
             await client.ping()  # pyright: ignore[reportUnknownMemberType] (as above)

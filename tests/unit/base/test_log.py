@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import structlog
@@ -70,3 +70,22 @@ def test_lines_for_people_name_the_event(capsys: pytest.CaptureFixture[str]) -> 
     log.configure("info", "console")
     log.get("m").info("room_opened", room="abc")
     assert "room_opened" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_a_trace_shows_no_values(
+    format: Literal["json", "console"],  # noqa: A002 (the setting's own name)
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log.configure("info", format)
+
+    def sign_in(password: str) -> None:
+        raise RuntimeError(f"failed after {len(password)} characters")
+
+    try:
+        sign_in("correct horse")
+    except RuntimeError:
+        log.get("m").exception("sign_in_failed")
+    shown = capsys.readouterr().err
+    assert "failed after 13 characters" in shown
+    assert "correct horse" not in shown.replace('sign_in("correct horse")', "")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pycrdt
 import pytest
+from anyio import fail_after, lowlevel
 from pycrdt import Array, Doc, Map, Text
 
 from docstore import crdt
@@ -501,3 +502,42 @@ async def test_nested_types_and_lists_travel_whole() -> None:
         seen.apply_update(update)
     stems: Map[Any] = seen.get("map", type=Map)
     assert stems.to_py() == {"stem": {"name": "Bass", "notes": [1.0, 2.0]}}
+
+
+async def passed(times: int = 3) -> None:
+    """A few turns of the event loop."""
+    for _ in range(times):
+        await lowlevel.checkpoint()
+
+
+async def test_where_many_listen_writers_share_a_turn_and_one_alone_never_waits() -> None:
+    stage = Stage()
+    ada, _ = stage.enter(ADA)
+    bob, _ = stage.enter(BOB)
+    for _ in range(200):
+        stage.enter(None, may_edit=False)
+    first, second = Author(), Author()
+    stage.say(ada, yjs.update(first.write("a")))
+    await passed()
+    assert len(stage.journal.entries) == 1
+    stage.say(ada, yjs.update(first.write("b")))
+    await passed()
+    assert len(stage.journal.entries) == 2, "nobody else writes"
+    stage.say(bob, yjs.update(second.write("c")))
+    stage.say(ada, yjs.update(first.write("d")))
+    await passed(1)
+    assert len(stage.journal.entries) == 2, "waits for company"
+    with fail_after(5):
+        while len(stage.journal.entries) < 4:
+            await lowlevel.checkpoint()
+    assert sorted(journaled(stage)) == sorted("abcd")
+
+
+async def test_where_few_listen_nobody_waits() -> None:
+    stage = Stage()
+    ada, _ = stage.enter(ADA)
+    bob, _ = stage.enter(BOB)
+    for turn in range(1, 5):
+        stage.say(ada if turn % 2 else bob, yjs.update(Author().write("x")))
+        await passed()
+        assert len(stage.journal.entries) == turn
