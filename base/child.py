@@ -84,12 +84,13 @@ class Child:
         account: Account | None = None,
         inherit: Sequence[int] = (),
         lasting: bool = True,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         """Start it. `folder` becomes its working directory, `output` gets all that it prints.
 
         `stop_signal` asks it to end cleanly; it also gets that when this process dies (Linux).
         `inherit`: file descriptors that it shall have. `lasting`: an end that nobody asked for is
-        an error to log. Raises ServerFailed.
+        an error to log, and calls `on_end`, in a thread that may take its time. Raises ServerFailed.
         """
         self.name = name
         self._command = list(command)
@@ -101,6 +102,7 @@ class Child:
         self._started = threading.Event()
         self._ended = threading.Event()
         self._stopping = not lasting
+        self._on_end = on_end
         self._process: subprocess.Popen[bytes] | None = None
         self._failure: OSError | None = None
         threading.Thread(target=self._keep, name=f"keeper of {name}", daemon=True).start()
@@ -182,6 +184,8 @@ class Child:
         self._ended.set()
         if not self._stopping:
             _log.error("server_ended", server=self.name, exit_code=code, log=str(self._output))
+            if self._on_end is not None:
+                self._on_end()
 
 
 def _log_file(path: Path) -> IO[bytes]:

@@ -24,6 +24,8 @@ import re
 import shutil
 import signal
 import socket
+import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -56,6 +58,8 @@ _POSTGRES_PARTS: Final = (
 """What PostgreSQL needs to run, by its place among the installed packages."""
 
 _POSTGRES_SOCKET: Final = ".s.PGSQL.5432"
+
+_REDIS_SOCKET: Final = "redis.sock"
 
 _POSTGRES_SETTINGS: Final = {
     "listen_addresses": "",
@@ -95,64 +99,79 @@ _REDIS_SETTINGS: Final = {
 
 _REDIS_PROGRAMS: Final = ("redis-server", "valkey-server")
 
-# ---------------------------------------------------------------- PostgreSQL
+RESTART_SECONDS: Final = 1.0
+"""Pause before a server that has ended by itself is started again."""
 
 
-class EmbeddedPostgres:
-    """PostgreSQL 18 in `data/postgres`."""
+class Embedded(ABC):
+    """What both have in common: one claim, one child, one way to start and to stop."""
+
+    name: str
+    folder_name: str
+    stop_signal: signal.Signals
+    stop_harder: tuple[tuple[signal.Signals, float], ...] = ()
 
     def __init__(self, data: Path) -> None:
         """Does nothing yet. `data` is made when absent."""
         self._data = data.absolute()
-        self._cluster = self._data / "postgres"
-        self._output = self._data / "postgres.log"
-        self._claim: Claim | None = None
+        self._folder = self._data / self.folder_name
+        self._output = self._data / f"{self.folder_name}.log"
+        self._lock_file = self._data / f"{self.folder_name}.lock"
         self._programs = places.Programs()
-        self._child: Child | None = None
         self._version = "unknown"
+        self._claim: Claim | None = None
+        self._child: Child | None = None
+        self._changing = threading.Lock()  # of _child, by stop() and by a restart
+        self._serving = threading.Event()
+        self._stopping = threading.Event()
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """Where it listens while it runs; its folder must exist."""
-        return _postgres_url(self._sockets, NAME)
 
     @property
     def pid(self) -> int | None:
         """Its process, None when it is not running."""
-        return self._child.pid if self._child is not None and self._child.running else None
+        running = self._child
+        return running.pid if running is not None and running.running else None
 
     def version(self) -> str:
         """Such as "18.4"; known once started."""
         return self._version
 
-    @property
-    def _sockets(self) -> Path:
-        account = _postgres_account(self._cluster)
-        return places.socket_folder(self._cluster, _POSTGRES_SOCKET, account)
-
     def start(self) -> str:
         """Start it, recover what there is to recover, and return its URL.
 
-        Raises DataFolderInUse when a living process serves this folder, ServerFailed when
-        PostgreSQL gives up; then its last words are in the message.
+        Raises DataFolderInUse when a living process serves this folder, ServerFailed when the
+        server gives up; then its last words are in the message.
         """
         places.make_data_folder(self._data)
-        self._claim = Claim(self._data / "postgres.lock")
+        self._claim = Claim(self._lock_file)
+        self._stopping.clear()
         try:
-            self._start()
+            self._prepare()
+            server = self._child = self._launch()
+            server.wait_until(self._ready)
+            if not server.running:
+                raise ServerFailed(f"{self.name} ended at its start: {_last_words(self._output)}")
+            self._complete()
         except BaseException:
             self.stop()
             raise
+        self._serving.set()
         return self.url
 
     def stop(self) -> None:
-        """Fast shutdown: connections are cut, everything committed is on disk. Bounded."""
-        if self._child is not None:
-            # SIGQUIT skips the final checkpoint: the next start replays instead.
-            self._child.stop((signal.SIGQUIT, 10.0), seconds=30.0)
-            self._child = None
-            if self._cluster.exists():
-                places.forget_socket_folder(self._cluster, self._sockets)
+        """End it in order: what it has promised to keep is on disk. Bounded. Again: nothing."""
+        self._stopping.set()
+        self._serving.clear()
+        with self._changing:
+            server, self._child = self._child, None
+        if server is not None:
+            server.stop(*self.stop_harder, seconds=30.0)
+            if self._folder.exists():
+                places.forget_socket_folder(self._folder, self._sockets)
         if self._claim is not None:
             self._programs.release()
             self._claim.release()
@@ -160,47 +179,122 @@ class EmbeddedPostgres:
 
     def running_url(self) -> str | None:
         """The URL when some process serves this folder right now; starts nothing."""
-        if child.claimed(self._data / "postgres.lock") and self._cluster.exists():
-            return self.url
-        return None
+        return self.url if child.claimed(self._lock_file) and self._folder.exists() else None
 
-    def _start(self) -> None:
-        account = _postgres_account(self._cluster)
-        programs = self._programs.folder(_packages(), _POSTGRES_PARTS, account) / _POSTGRES_BIN
-        if not self._cluster.exists():
-            self._initialise(programs / "initdb", account)
-        _check_version(self._cluster)
+    @property
+    @abstractmethod
+    def _sockets(self) -> Path:
+        """The folder of its socket."""
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Put the folder in order, whatever an earlier process has left there."""
+
+    @abstractmethod
+    def _launch(self) -> Child:
+        """Start the program."""
+
+    @abstractmethod
+    def _ready(self) -> bool:
+        """Whether it answers."""
+
+    def _complete(self) -> None:  # noqa: B027 (a step that one of them has not)
+        """What is still to do once it answers."""
+
+    def _ended(self) -> None:
+        """It ended and nobody asked it to (somebody killed it): start it again.
+
+        Called in the thread that waited for it. A server that cannot start ends again, and this
+        is called again; in between we pause.
+        """
+        if self._serving.is_set() and not self._stopping.wait(RESTART_SECONDS):
+            with self._changing:
+                if not self._stopping.is_set():
+                    _log.warning("server_starting_again", server=self.name)
+                    self._child = self._launch()
+
+
+# ---------------------------------------------------------------- PostgreSQL
+
+
+class EmbeddedPostgres(Embedded):
+    """PostgreSQL 18 in `data/postgres`."""
+
+    name = "PostgreSQL"
+    folder_name = "postgres"
+    # Fast shutdown: connections are cut, what is committed is on disk.
+    stop_signal = signal.SIGINT
+    # Without the final checkpoint: the next start replays instead.
+    stop_harder = ((signal.SIGQUIT, 10.0),)
+
+    @property
+    def url(self) -> str:
+        """Where it listens while it runs; its folder must exist."""
+        return _postgres_url(self._sockets, NAME)
+
+    @property
+    def _sockets(self) -> Path:
+        account = _postgres_account(self._folder)
+        return places.socket_folder(self._folder, _POSTGRES_SOCKET, account)
+
+    def _prepare(self) -> None:
+        account = _postgres_account(self._folder)
+        if not self._folder.exists():
+            self._initialise(account)
+        _check_version(self._folder)
         self._end_left_behind()
-        sockets = self._sockets
-        places.make_socket_folder(sockets, account)
+        places.make_socket_folder(self._sockets, account)
         for name in (_POSTGRES_SOCKET, _POSTGRES_SOCKET + ".lock"):
-            (sockets / name).unlink(missing_ok=True)
-        with places.reachable(self._cluster, account) as (path, inherit):
-            settings = {**_POSTGRES_SETTINGS, "unix_socket_directories": str(sockets)}
-            command = [str(programs / "postgres"), "-D", path]
+            (self._sockets / name).unlink(missing_ok=True)
+
+    def _launch(self) -> Child:
+        account = _postgres_account(self._folder)
+        with places.reachable(self._folder, account) as (path, inherit):
+            settings = {**_POSTGRES_SETTINGS, "unix_socket_directories": str(self._sockets)}
+            command = [str(self._program("postgres", account)), "-D", path]
             for key, value in settings.items():
                 command += ["-c", f"{key}={value}"]
-            server = self._child = Child(
-                "PostgreSQL",
+            return Child(
+                self.name,
                 command,
-                folder=self._cluster,
+                folder=self._folder,
                 output=self._output,
-                stop_signal=signal.SIGINT,
+                stop_signal=self.stop_signal,
                 account=account,
                 inherit=inherit,
+                on_end=self._ended,
             )
-        self._wait_until_ready(server)
 
-    def _initialise(self, initdb: Path, account: Account | None) -> None:
+    def _program(self, name: str, account: Account | None) -> Path:
+        return self._programs.folder(_packages(), _POSTGRES_PARTS, account) / _POSTGRES_BIN / name
+
+    def _ready(self) -> bool:
+        try:
+            url = _postgres_url(self._sockets, "postgres")
+            with psycopg.connect(url, connect_timeout=5) as connection:
+                number = connection.info.server_version
+        except psycopg.OperationalError:
+            return False
+        self._version = f"{number // 10_000}.{number % 10_000}"
+        return True
+
+    def _complete(self) -> None:
+        url = _postgres_url(self._sockets, "postgres")
+        with psycopg.connect(url, autocommit=True) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
+            if found.fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
+
+    def _initialise(self, account: Account | None) -> None:
         """Make the cluster beside its place and move it: a half-made one never counts."""
-        _log.info("postgres_initialising", folder=str(self._cluster))
+        _log.info("postgres_initialising", folder=str(self._folder))
         fresh = self._data / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         if account is not None:
             os.chown(fresh, account.uid, account.gid)
         with places.reachable(fresh, account) as (path, inherit):
-            command = [str(initdb), "-D", path, "-U", NAME, "-A", "trust"]
+            command = [str(self._program("initdb", account)), "-D", path, "-U", NAME, "-A", "trust"]
             # The builtin provider: no locale of the machine can change how text sorts.
             command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-E", "UTF8"]
             command += ["--auth-host=reject", "--no-instructions"]
@@ -221,7 +315,7 @@ class EmbeddedPostgres:
                 f"PostgreSQL's folder could not be made: {_last_words(self._output)}"
             )
         self._child = None
-        fresh.rename(self._cluster)
+        fresh.rename(self._folder)
         # Until this is on disk, a power failure could bring the old name back, and the next start
         # would take what was written meanwhile for a half-made cluster.
         places.sync_folder(self._data)
@@ -232,7 +326,7 @@ class EmbeddedPostgres:
         Adopting it instead would save a second, but such a server would not end with us, and
         nobody would notice its death.
         """
-        others = child.left_behind(("postgres",), self._cluster)
+        others = child.left_behind(("postgres",), self._folder)
         if others:
             _log.warning("postgres_left_behind", process=others[0].pid, action="stopping it")
             child.end_left_behind(
@@ -241,31 +335,10 @@ class EmbeddedPostgres:
         # PostgreSQL takes any living process with the recorded id for itself, also a stranger that
         # got the number since. We know better now. With a dead one it checks for shared memory
         # still in use, which needs the file: leave it.
-        pid_file = self._cluster / "postmaster.pid"
+        pid_file = self._folder / "postmaster.pid"
         with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
             if psutil.pid_exists(int(pid_file.read_text().splitlines()[0])):
                 pid_file.unlink()
-
-    def _wait_until_ready(self, server: Child) -> None:
-        """Until it takes connections and our database is there; crash recovery may take long."""
-        url = _postgres_url(self._sockets, "postgres")
-        server.wait_until(lambda: _answers(url))
-        if not server.running:
-            raise ServerFailed(f"PostgreSQL ended at its start: {_last_words(self._output)}")
-        with psycopg.connect(url, autocommit=True) as connection:
-            number = connection.info.server_version
-            self._version = f"{number // 10_000}.{number % 10_000}"
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
-            if found.fetchone() is None:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
-
-
-def _answers(url: str) -> bool:
-    try:
-        psycopg.connect(url, connect_timeout=5).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def _postgres_url(sockets: Path, database: str) -> str:
@@ -308,102 +381,56 @@ def _check_version(cluster: Path) -> None:
 # ---------------------------------------------------------------- Redis
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(Embedded):
     """Redis in `data/redis`: every write is in a file within a second."""
 
-    def __init__(self, data: Path) -> None:
-        """Does nothing yet. `data` is made when absent."""
-        self._data = data.absolute()
-        self._folder = self._data / "redis"
-        self._output = self._data / "redis.log"
-        self._claim: Claim | None = None
-        self._programs = places.Programs()
-        self._child: Child | None = None
-        self._version = "unknown"
+    name = "Redis"
+    folder_name = "redis"
+    # What is in memory goes to the file.
+    stop_signal = signal.SIGTERM
 
     @property
     def url(self) -> str:
-        """Where it listens while it runs."""
-        return f"unix://{quote(str(self._socket))}"
+        """Where it listens while it runs; its folder must exist."""
+        return f"unix://{quote(str(self._sockets / _REDIS_SOCKET))}"
 
     @property
-    def pid(self) -> int | None:
-        """Its process, None when it is not running."""
-        return self._child.pid if self._child is not None and self._child.running else None
+    def _sockets(self) -> Path:
+        return places.socket_folder(self._folder, _REDIS_SOCKET, places.owner(self._folder))
 
-    def version(self) -> str:
-        """Such as "6.2.14"; known once started."""
-        return self._version
-
-    @property
-    def _socket(self) -> Path:
-        account = places.owner(self._folder)
-        return places.socket_folder(self._folder, "redis.sock", account) / "redis.sock"
-
-    def start(self) -> str:
-        """Start it, load what it has kept, and return its URL.
-
-        Raises DataFolderInUse when a living process serves this folder, else ServerFailed.
-        """
-        places.make_data_folder(self._data)
-        self._claim = Claim(self._data / "redis.lock")
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self.url
-
-    def stop(self) -> None:
-        """Write what is in memory to the file and end. Bounded."""
-        if self._child is not None:
-            self._child.stop(seconds=30.0)
-            self._child = None
-            places.forget_socket_folder(self._folder, self._socket.parent)
-        if self._claim is not None:
-            self._programs.release()
-            self._claim.release()
-            self._claim = None
-
-    def running_url(self) -> str | None:
-        """The URL when some process serves this folder right now; starts nothing."""
-        if child.claimed(self._data / "redis.lock") and self._folder.exists():
-            return self.url
-        return None
-
-    def _start(self) -> None:
+    def _prepare(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         others = child.left_behind(_REDIS_PROGRAMS, self._folder)
         if others:
             _log.warning("redis_left_behind", process=others[0].pid, action="stopping it")
             child.end_left_behind(others, (signal.SIGTERM, 60.0), (signal.SIGKILL, 10.0))
+        places.make_socket_folder(self._sockets, places.owner(self._folder))
+        (self._sockets / _REDIS_SOCKET).unlink(missing_ok=True)
+
+    def _launch(self) -> Child:
         account = places.owner(self._folder)
         program = _redis_program()
         programs = self._programs.folder(program.parent, (program.name,), account)
-        places.make_socket_folder(self._socket.parent, account)
-        self._socket.unlink(missing_ok=True)
-        settings = {**_REDIS_SETTINGS, "unixsocket": str(self._socket)}
+        settings = {**_REDIS_SETTINGS, "unixsocket": str(self._sockets / _REDIS_SOCKET)}
         command = [str(programs / program.name)]
         for key, value in settings.items():
             command += ["--" + key, value]
-        server = self._child = Child(
-            "Redis",
+        return Child(
+            self.name,
             command,
             folder=self._folder,
             output=self._output,
-            stop_signal=signal.SIGTERM,
+            stop_signal=self.stop_signal,
             account=account,
+            on_end=self._ended,
         )
-        server.wait_until(self._ready)
-        if not server.running:
-            raise ServerFailed(f"Redis ended at its start: {_last_words(self._output)}")
 
     def _ready(self) -> bool:
         """Whether it answers, and not with "loading"."""
         try:
             with socket.socket(socket.AF_UNIX) as line:
                 line.settimeout(5.0)
-                line.connect(str(self._socket))
+                line.connect(str(self._sockets / _REDIS_SOCKET))
                 line.sendall(b"INFO server\r\n")
                 answer = line.recv(4096)
         except OSError:

@@ -179,6 +179,7 @@ class Programs:
             copy.mkdir()
         _check_private(copy, os.geteuid())
         copy.chmod(0o755)
+        self.release()
         self._lock = os.open(copy, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(self._lock, fcntl.LOCK_SH)
         for path in files:

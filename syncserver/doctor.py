@@ -19,7 +19,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 import psycopg
 import redis
@@ -30,7 +30,7 @@ from base.errors import AppError
 from docstore import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from base.settings import Settings
 
@@ -78,14 +78,6 @@ class Report:
     def healthy(self) -> bool:
         """Whether nothing that the server needs is missing."""
         return all(line.verdict != "FAIL" for lines in self.sections.values() for line in lines)
-
-
-class _Embedded(Protocol):
-    """What EmbeddedPostgres and EmbeddedRedis have in common."""
-
-    def start(self) -> str: ...
-    def stop(self) -> None: ...
-    def running_url(self) -> str | None: ...
 
 
 def examine(config: Settings) -> Report:
@@ -206,7 +198,7 @@ TRIED: Final = "embedded, tried in a temporary folder; the data folder has none 
 
 @contextlib.contextmanager
 def _reached(
-    configured: str | None, data: Path, folder: str, server: Callable[[Path], _Embedded]
+    configured: str | None, data: Path, folder: str, server: type[embedded.Embedded]
 ) -> Generator[tuple[str, str]]:
     """A URL to ask, and in words where it leads; an embedded server runs at least this long."""
     if configured is not None:
@@ -230,7 +222,7 @@ def _reached(
 
 
 @contextlib.contextmanager
-def _running(server: _Embedded) -> Generator[str]:
+def _running(server: embedded.Embedded) -> Generator[str]:
     try:
         yield server.start()
     finally:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import pytest
 import redis
 import yaml
 
 from base.embedded import _redis_program
 
 if TYPE_CHECKING:
+    import pytest
+
     from base.testing import Servers
 
 ROOT = Path(__file__).parents[2]

@@ -233,6 +233,23 @@ def test_all_killed_at_once_leaves_what_was_committed(data: Path, owners: Owners
         assert remembered(postgres.url, keeper.url) == (["before"], ["before"])
 
 
+def test_a_server_that_somebody_killed_is_started_again(data: Path) -> None:
+    with running(data) as (postgres, keeper):
+        remember(postgres.url, keeper.url, "before")
+        with redis.Redis.from_url(keeper.url) as client:
+            client.config_set("appendfsync", "always")
+            client.rpush("kept", "synced")
+        killed = postgres.pid, keeper.pid
+        for pid in killed:
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: postgres._ready() and keeper._ready())
+        assert remembered(postgres.url, keeper.url) == (["before"], ["before", "synced"])
+        again = [pid for pid in (postgres.pid, keeper.pid) if pid is not None]
+        assert set(again).isdisjoint(killed)
+    assert gone(again)
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     waiter = subprocess.Popen(["sleep", str(PATIENCE)])
     try:
