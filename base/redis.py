@@ -14,6 +14,7 @@ from base.errors import AppError
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
+CONNECTIONS = 16
 RETRIES = 1
 """One, at once: a connection that Redis closed while idle is replaced; an outage is answered, not sat out."""
 
@@ -37,14 +38,18 @@ class Redis:
     @classmethod
     async def connect(cls, url: str) -> Redis:
         """Connect and ask once; RedisUnavailable when nobody answers."""
-        client: Client = redis.asyncio.from_url(  # pyright: ignore[reportUnknownMemberType] (library leaves **kwargs untyped)
+        # A pool that waits: when a thousand clients reconnect at once, the last ones are asked about later, not refused.
+        pool = redis.asyncio.BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] (library leaves **kwargs untyped)
             url,
+            max_connections=CONNECTIONS,
+            timeout=ANSWER_SECONDS,
             decode_responses=False,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
             health_check_interval=30,
             retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), RETRIES),
         )
+        client: Client = redis.asyncio.Redis.from_pool(pool)
         try:
             await client.ping()  # pyright: ignore[reportUnknownMemberType] (as above)
         except (redis.exceptions.RedisError, OSError) as error:

@@ -74,6 +74,7 @@ _NOTHING: Final[events.Events] = ()
 _FRAME_COST: Final = 64
 """Bytes of memory that keeping even an empty frame takes; counted, or a million empty frames would be free."""
 _EMPTY_UPDATE: Final = b"\x00\x00"
+_LIVE_EDIT: Final = b"\x00\x02"
 
 
 class Connection:
@@ -121,6 +122,17 @@ class Connection:
     def enough(self) -> bool:
         """Whether so much waits for admission that the socket should not be read for now."""
         return self._waiting is not None and len(self._waiting) >= self._limits.preauth_frames
+
+    def quick(self, message: bytes) -> bytes | None:
+        """The update that a message holds, if it is nothing but one short live edit of an editor; else None.
+
+        Nearly every message on a busy server is: 00 02 length body. What `receive` does with it, sooner.
+        """
+        if self._may_edit and message[:2] == _LIVE_EDIT and self._admitted:
+            size = len(message) - 3
+            if 0 <= size < 0x80 and message[2] == size:
+                return message[3:]
+        return None
 
     def admit(self, *, may_edit: bool) -> list[events.Event]:
         """The client is known now: the events of everything that waited, in order."""

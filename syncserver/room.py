@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from base import clock, log, metrics
-from docstore import crdt, journal
+from docstore import journal
 from syncserver import budget, client, connection, durability, presence, replica
 from syncserver.wire import awareness, events, frames, yjs
 
@@ -72,8 +72,24 @@ class Outcome(NamedTuple):
     pending: int
 
 
-Group: TypeAlias = list[tuple[Source, bytes]]
-"""The updates of one author in one turn, in order of arrival."""
+class Group:
+    """The updates of one author in one turn, in order of arrival, and who sent each."""
+
+    __slots__ = ("sources", "updates")
+
+    def __init__(self, sources: list[Source], updates: list[bytes]) -> None:
+        self.sources = sources
+        self.updates = updates
+
+    def only(self, keep: Callable[[int], bool]) -> Group:
+        """Those whose index is to be kept."""
+        kept = [index for index in range(len(self.updates)) if keep(index)]
+        return Group([self.sources[i] for i in kept], [self.updates[i] for i in kept])
+
+    def extend(self, other: Group) -> None:
+        """The other's after these."""
+        self.sources += other.sources
+        self.updates += other.updates
 
 
 class Room:
@@ -120,7 +136,6 @@ class Room:
         self._late: list[client.Client] = []
         self._after: list[Callable[[], None]] = []
         self._people: list[awareness.State] = []
-        self._pending: list[bytes] = []
 
     # -- what arrives -------------------------------------------------------------------------------------------
 
@@ -181,9 +196,10 @@ class Room:
                     self._loop.call_soon(self.turn)
         group = self._updates.get(source.author)
         if group is None:
-            self._updates[source.author] = [(source, update)]
+            self._updates[source.author] = Group([source], [update])
         else:
-            group.append((source, update))
+            group.sources.append(source)
+            group.updates.append(update)
 
     def when_durable(self, then: Callable[[], None]) -> None:
         """Call `then` once everything this room has journaled so far is durable: promise 1."""
@@ -217,12 +233,12 @@ class Room:
             return Outcome(0, 0)
         deltas: list[bytes] = []
         sources: set[int] = set()
-        kept = len(self._pending)
+        kept = 0
         if self._updates:
-            self._apply_all(deltas, sources)
+            kept = self._apply_all(deltas, sources)
         if deltas or self._people:
             self._fan_out(deltas, sources)
-        outcome = Outcome(len(deltas), len(self._pending) - kept)
+        outcome = Outcome(len(deltas), kept)
         if not self.clean.is_set():
             self._on_poison(self)
             return outcome
@@ -237,56 +253,70 @@ class Room:
                 self.when_durable(then)
         return outcome
 
-    def _apply_all(self, deltas: list[bytes], sources: set[int]) -> None:
-        """Every author's updates of this turn; stops at poison and keeps the rest for the rebuilt document."""
+    def _apply_all(self, deltas: list[bytes], sources: set[int]) -> int:
+        """Every author's updates of this turn; how many of them are kept because they wait for others.
+
+        Stops at poison, and keeps the rest for the rebuilt document.
+        """
         authors, self._updates = self._updates, {}
-        metrics.updates_in_total.inc(sum(map(len, authors.values())))
         one_by_one, self._one_by_one = self._one_by_one, False
+        kept = 0
         while authors:
-            author = next(iter(authors))
-            group = authors.pop(author)
-            parts = [[pair] for pair in group] if one_by_one else [group]
-            while parts:
-                left = self._apply(author, parts.pop(0), deltas, sources)
-                if not self.clean.is_set():
-                    rest = left + [pair for part in parts for pair in part]
-                    self._updates = {author: rest, **authors} if rest else authors
+            author, group = next(iter(authors.items()))
+            del authors[author]
+            metrics.updates_in_total.inc(len(group.updates))
+            parts = [group]
+            if one_by_one:
+                pairs = zip(group.sources, group.updates, strict=True)
+                parts = [Group([source], [update]) for source, update in pairs]
+            for done, part in enumerate(parts, 1):
+                try:
+                    kept += self._apply(author, part, deltas, sources)
+                except replica.Poisoned as poison:
+                    rest = self._without_offender(part, poison)
+                    for later in parts[done:]:
+                        rest.extend(later)
+                    self._updates = {author: rest, **authors} if rest.updates else authors
                     self._one_by_one = self._one_by_one or one_by_one
-                    return
+                    return kept
+        if deltas and self.replica.pending:
+            self._settle(deltas, sources)
+        return kept
 
     def _apply(
         self, author: UUID | None, group: Group, deltas: list[bytes], sources: set[int]
-    ) -> Group:
-        """Apply updates of one author in one transaction; after poison, what is still to be applied."""
-        if (
-            self.replica.size + sum(len(update) for _, update in group)
-            > self._limits.document_bytes
-        ):
+    ) -> int:
+        """Apply updates of one author in one transaction; how many of them are kept waiting.
+
+        Raises replica.Poisoned: then nothing of them counts (promise 2).
+        """
+        if self.replica.size + sum(map(len, group.updates)) > self._limits.document_bytes:
             group = self._within_size(group)
-            if not group:
-                return []
-        try:
-            result = self.replica.apply([update for _, update in group])
-        except replica.Poisoned as poison:
-            # Promise 2: nothing that this transaction emitted is used, and the document is not asked again.
-            self.clean.clear()
-            _log.warning("poison_update", document=self.document_id, cause=str(poison))
-            if poison.index is None:
-                # It showed only at the commit: each alone, on the clean document, tells whose it was.
-                self._one_by_one = True
-                return group
-            offender = group[poison.index][0]
-            _refuse(offender, connection.POISON)
-            return [pair for pair in group if pair[0] is not offender]
+        if not group.updates:
+            return 0
+        result = self.replica.apply(group.updates)
         for index in result.malformed:
-            _refuse(group[index][0], connection.MALFORMED)
+            _refuse(group.sources[index], connection.MALFORMED)
         if result.delta is not None:
             deltas.append(result.delta)
             self._write(author, result.delta)
-            sources.update([id(source) for source, _ in group])
-        if result.pending:
-            self._keep(author, [group[index] for index in result.pending])
-        return []
+            sources.update(map(id, group.sources))
+        kept = 0
+        for index in result.waiting:
+            kept += self._keep(author, group.sources[index], group.updates[index])
+        return kept
+
+    def _without_offender(self, group: Group, poison: replica.Poisoned) -> Group:
+        """The document is suspect and not asked again; what of the group is to be applied to a clean one."""
+        self.clean.clear()
+        _log.warning("poison_update", document=self.document_id, cause=str(poison))
+        if poison.index is None and len(group.updates) > 1:
+            # It showed only at the commit: each alone, on the clean document, tells whose it was.
+            self._one_by_one = True
+            return group
+        offender = group.sources[poison.index or 0]
+        _refuse(offender, connection.POISON)
+        return group.only(lambda index: group.sources[index] is not offender)
 
     def _write(self, author: UUID | None, payload: bytes) -> None:
         self.last_ticket = self._journal.append(
@@ -295,33 +325,43 @@ class Room:
         self.rows_since_snapshot += 1
         self.bytes_since_snapshot += len(payload)
 
-    def _keep(self, author: UUID | None, waiting: Group) -> None:
-        """Promise 4, within bounds: updates that wait for what they build upon."""
-        if len(self._pending) + len(waiting) > self._limits.pending_updates:
-            state = self.replica.state_vector()
-            self._pending = [
-                update for update in self._pending if not crdt.is_integrated(update, state)
-            ]
-        for source, update in waiting:
-            if update in self._pending:
-                continue  # a client that reconnects sends again what it knows to be waiting
-            if len(self._pending) >= self._limits.pending_updates:
-                _refuse(source, connection.PENDING_FULL)
-                continue
-            self._pending.append(update)
-            self._write(author, update)
+    def _keep(self, author: UUID | None, source: Source, update: bytes) -> int:
+        """Promise 4, within bounds: an update that waits for what it builds upon; 1 if it is news."""
+        pending = self.replica.pending
+        if update in pending:
+            return 0  # a client that reconnects sends again what it knows to be waiting
+        if len(pending) >= self._limits.pending_updates:
+            _refuse(source, connection.PENDING_FULL)
+            return 0
+        pending.append(update)
+        self._write(author, update)
+        return 1
+
+    def _settle(self, deltas: list[bytes], sources: set[int]) -> None:
+        """Something new came while others waited: whatever comes loose is told, but was journaled when it came."""
+        try:
+            loose = self.replica.settle()
+        except replica.Poisoned as poison:
+            # What waits was journaled as it came, so the clean document will hold it and its room will see.
+            _log.warning("poison_update", document=self.document_id, cause=str(poison))
+            self.clean.clear()
+            return
+        if loose is not None:
+            deltas.append(loose)
+        # Even the writer of this turn may not have what has now come loose.
+        sources.add(0)
 
     def _within_size(self, group: Group) -> Group:
         self.replica.full()  # corrects the estimate
-        kept: Group = []
+        fits: list[bool] = []
         size = self.replica.size
-        for source, update in group:
-            size += len(update)
-            if size > self._limits.document_bytes:
-                _refuse(source, connection.DOCUMENT_FULL)
+        for source, update in zip(group.sources, group.updates, strict=True):
+            fits.append(size + len(update) <= self._limits.document_bytes)
+            if fits[-1]:
+                size += len(update)
             else:
-                kept.append((source, update))
-        return kept
+                _refuse(source, connection.DOCUMENT_FULL)
+        return group.only(fits.__getitem__)
 
     def _fan_out(self, deltas: list[bytes], sources: set[int]) -> None:
         """Write this turn to every socket, encoded once."""
@@ -329,8 +369,8 @@ class Room:
         news = b"".join([frames.binary(yjs.update(delta)) for delta in deltas])
         present = _presence_frame(people) if people else b""
         everything = news + present if present else news
-        # Who wrote all of this turn has it already; unless something older came loose with it.
-        spared = next(iter(sources)) if len(sources) == 1 and not self.replica.has_pending else 0
+        # Who wrote all of this turn has it already.
+        spared = next(iter(sources)) if len(sources) == 1 else 0
         reached = 0
         # A write can fill a transport, never empty the room: sockets are lost in turns of their own.
         for reader in self.clients.values():

@@ -110,6 +110,7 @@ class Session:
         self._on_left = on_left
         self._protocol = connection.Connection(yjs.read, limits)
         self._receive = self._protocol.receive
+        self._quick = self._protocol.quick
         self._room: room.Room | None = None
         self.client = client.Client(
             number=number, wire=socket, protocol=self._protocol, author=None, username=None
@@ -121,8 +122,13 @@ class Session:
 
     def message(self, data: bytes) -> None:
         """One whole message of the client."""
-        found = self._receive(data)
         live = self._room
+        if live is not None:
+            update = self._quick(data)
+            if update is not None:
+                live.submit(self.client, update)
+                return
+        found = self._receive(data)
         if live is not None:
             for kind, body in found:
                 live.receive(self.client, kind, body)

@@ -122,7 +122,7 @@ class Socket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Hand one frame on: nearly always a whole binary message."""
         self.heard = True
-        if frame.msg_type == _BINARY and frame.fin and not self._parts:
+        if frame.fin and not self._parts and frame.msg_type == _BINARY:
             if self._on_message is not None:
                 self._on_message(frame.get_payload_as_bytes())
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from base.redis import Redis, RedisUnavailable
@@ -16,3 +17,16 @@ async def test_a_test_gets_an_empty_redis_that_speaks_bytes(redis: Redis) -> Non
 async def test_nobody_there_is_said_at_once() -> None:
     with pytest.raises(RedisUnavailable):
         await Redis.connect("unix:///nowhere/redis.sock")
+
+
+async def test_a_thousand_questions_at_once_are_all_answered(redis: Redis) -> None:
+    await redis.client.set("key", "value")
+    answers: list[object] = []
+
+    async def ask() -> None:
+        answers.append(await redis.client.get("key"))
+
+    async with anyio.create_task_group() as everybody:
+        for _ in range(1000):
+            everybody.start_soon(ask)
+    assert answers == [b"value"] * 1000

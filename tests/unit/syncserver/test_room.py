@@ -199,8 +199,10 @@ async def test_an_update_without_its_dependencies_is_journaled_as_received() -> 
     stage.room.turn()
     assert text_of(*other.bodies(events.UPDATE)) == "one two"
     reopened = replica.Replica(tail=[second])
-    assert reopened.has_pending
+    assert reopened.pending == [second]
     reopened.apply([first])
+    reopened.settle()
+    assert reopened.pending == []
     assert text_of(reopened.full()) == "one two"
 
 
