@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
 import anyio
-import anyio.to_process
+import anyio.lowlevel
 import anyio.to_thread
 
 from base import clock, log, metrics
-from docstore import folding, segments, snapshots
+from docstore import aside, folding, segments, snapshots
 
 if TYPE_CHECKING:
     from base.db import Database, Tx
@@ -26,6 +26,11 @@ _log = log.get(__name__)
 
 ASIDE_BYTES: Final = 256 * 1024
 """From here on a process of its own does the folding: 256 kB take about 15 ms of interpreter."""
+
+AT_ONCE: Final = 2
+"""Compactions under way in this process; each holds a connection, and rooms must be opened too."""
+
+_places: Final = anyio.lowlevel.RunVar[anyio.CapacityLimiter]("compactions")
 
 _LOCKS: Final = 0x5359 << 48
 """Added to the document's id, so that nobody else's advisory locks are ours."""
@@ -86,6 +91,19 @@ async def compact(database: Database, document_id: int) -> Compaction | None:
     Raises DatabaseUnavailable; SnapshotDamaged, MalformedUpdate or PoisonUpdate when what is
     stored cannot be read, and then nothing has been changed.
     """
+    async with _place():
+        return await _compact(database, document_id)
+
+
+def _place() -> anyio.CapacityLimiter:
+    places = _places.get(None)
+    if places is None:
+        places = anyio.CapacityLimiter(AT_ONCE)
+        _places.set(places)
+    return places
+
+
+async def _compact(database: Database, document_id: int) -> Compaction | None:
     started = clock.monotonic()
     async with database.transaction() as tx:
         if not await _alone(tx, document_id):
@@ -142,7 +160,7 @@ async def _fold(read: _Read, size: int) -> folding.Folded:
     updates = [row.payload for row in read.rows]
     if size < ASIDE_BYTES:
         return await anyio.to_thread.run_sync(folding.fold, read.snapshot, updates)
-    return await anyio.to_process.run_sync(folding.fold_aside, read.snapshot, updates)
+    return await aside.fold(read.snapshot, updates)
 
 
 async def _write(tx: Tx, document_id: int, read: _Read, folded: folding.Folded) -> int:

@@ -138,8 +138,8 @@ async def by_room(tx: Tx, room: str) -> Project | None:
             return None
         # Python reads other spellings too (braces, dashes elsewhere); one room has one name.
         return await _one(tx, BY_ID, project_id) if str(project_id) == name else None
-    # PostgreSQL's text cannot hold NUL, and no room id does.
-    return None if "\0" in name else await _one(tx, BY_ROOM, name)
+    # Not every string of Python's is text to PostgreSQL; every room id is.
+    return await _one(tx, BY_ROOM, name) if name.isascii() and "\0" not in name else None
 
 
 async def page(

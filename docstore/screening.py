@@ -219,12 +219,14 @@ def _shared_type(reader: _Reader) -> None:
 def _value(reader: _Reader) -> None:
     """Step over a plain value.
 
-    `inside` holds what is still to come of each array (positive) and object (negative) that we are
-    in, `announced` the sum of that in bytes at the very least.
+    `inside` holds what is not complete of each array (positive) and object (negative) that we are
+    in; `announced` is how many values are to begin yet in all of them, each of a byte at least.
     """
     inside: list[int] = []
     announced = 0
     while True:
+        if inside:
+            announced -= 1
         tag = reader.byte()
         if tag == 0x7D:
             reader.skip_number()
@@ -249,7 +251,6 @@ def _value(reader: _Reader) -> None:
         # A value ends here, and with it perhaps what it was the last of.
         while inside:
             left = inside[-1]
-            announced -= 1
             if left in (1, -1):
                 inside.pop()
                 continue

@@ -35,10 +35,7 @@ def pack(state: bytes) -> Packed:
 
 def unpack(body: bytes, size: int, sha256: bytes) -> bytes:
     """The state that was packed. Raises SnapshotDamaged."""
-    try:
-        state = decompress(body, size)
-    except zstandard.ZstdError as wrong:
-        raise SnapshotDamaged from wrong
+    state = decompress(body, size)
     if hashlib.sha256(state).digest() != sha256:
         raise SnapshotDamaged
     return state
@@ -57,8 +54,11 @@ def compress(raw: bytes) -> bytes:
 
 
 def decompress(body: bytes, size: int) -> bytes:
-    """The `size` bytes that were compressed. Raises zstandard.ZstdError."""
-    raw = zstandard.ZstdDecompressor().decompress(body, max_output_size=size)
+    """The `size` bytes that were compressed. Raises SnapshotDamaged."""
+    try:
+        raw = zstandard.ZstdDecompressor().decompress(body, max_output_size=size)
+    except zstandard.ZstdError as wrong:
+        raise SnapshotDamaged from wrong
     if len(raw) != size:
-        raise zstandard.ZstdError("another size than expected")
+        raise SnapshotDamaged
     return raw

@@ -1,5 +1,8 @@
+"""Yjs documents and updates: numbers, guarding, merging, settling, whose they are."""
+
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -23,6 +26,18 @@ PANIC = bytes.fromhex("0101ef0701887f0700017900")
 # A text, and bytes that hang below one of its characters as if that were a shared type.
 BEFORE_ERROR = bytes.fromhex("0101e80700040104746578740375767700")
 ERROR = bytes.fromhex("010101070344e807000368617400")
+
+
+def people_type(words: str) -> list[bytes]:
+    """An update for each letter."""
+    doc: Doc[Any] = Doc(client_id=5)
+    emitted: list[bytes] = []
+    subscription = doc.observe(lambda event: emitted.append(event.update))
+    text = doc.get("t", type=Text)
+    for letter in words:
+        text += letter
+    doc.unobserve(subscription)
+    return emitted
 
 
 def document(*updates: bytes) -> Doc[Any]:
@@ -159,15 +174,9 @@ def test_merging_nothing_gives_the_update_that_changes_nothing() -> None:
 
 
 def test_merging_leaves_out_what_waits() -> None:
-    doc: Doc[Any] = Doc(client_id=5)
-    letters: list[bytes] = []
-    subscription = doc.observe(lambda event: letters.append(event.update))
-    text = doc.get("t", type=Text)
-    for letter in "abc":
-        text += letter
-    doc.unobserve(subscription)
+    letters = people_type("abc")
     assert crdt.to_json(crdt.merge([letters[0], letters[2]])) == {"t": "a"}
-    assert crdt.to_json(crdt.merge(reversed(letters))) == {"t": "abc"}
+    assert crdt.to_json(crdt.merge(letters[::-1])) == {"t": "abc"}
 
 
 def test_applying_all_emits_one_change() -> None:
@@ -178,6 +187,46 @@ def test_applying_all_emits_one_change() -> None:
     crdt.apply_all(doc, [update.data for update in updates])
     doc.unobserve(subscription)
     assert len(changes) == 1
+
+
+def test_many_are_applied_in_several_changes() -> None:
+    letters = people_type("x" * 2_500)
+    doc = document()
+    changes: list[bytes] = []
+    subscription = doc.observe(lambda event: changes.append(event.update))
+    crdt.apply_all(doc, letters)
+    doc.unobserve(subscription)
+    assert len(changes) == 3
+    assert crdt.to_json(doc.get_update()) == {"t": "x" * 2_500}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_settling_brings_in_what_yrs_forgot(seed: int) -> None:
+    updates, everything = writers.session(seed, writers=3, steps=20)
+    arriving = [update.data for update in updates]
+    Random(seed).shuffle(arriving)
+    doc = document()
+    crdt.apply_all(doc, arriving)
+    assert crdt.settle(doc, arriving) == ()
+    assert writers.clocks(doc) == writers.clocks(everything)
+    assert crdt.to_json(doc.get_update()) == crdt.to_json(everything.get_update())
+
+
+def test_settling_is_needed() -> None:
+    forgotten = 0
+    for seed in range(60):
+        updates, everything = writers.session(seed, writers=3, steps=20)
+        arriving = [update.data for update in updates]
+        Random(seed).shuffle(arriving)
+        forgotten += writers.clocks(document(*arriving)) != writers.clocks(everything)
+    assert forgotten, "yrs sees by itself now what has come; settle() may go"
+
+
+def test_settling_says_what_waits_on() -> None:
+    a, b, c, d = people_type("abcd")
+    assert crdt.settle(document(d, a, c), [d, a, c]) == (0, 2)
+    assert crdt.settle(document(d, a, c, b), [d, a, c, b]) == ()
+    assert crdt.settle(document(), []) == ()
 
 
 # ---------------------------------------------------------------- whose
@@ -204,7 +253,8 @@ def test_an_update_without_structs_has_no_clients() -> None:
 
 
 def test_clients_whose_structs_all_wait_are_found_too() -> None:
-    one, two = Doc(client_id=11), Doc(client_id=12)
+    one: Doc[Any] = Doc(client_id=11)
+    two: Doc[Any] = Doc(client_id=12)
     one["a"], two["b"] = Text("x"), Text("y")
     before = crdt.encode_state_vector({11: 1, 12: 1})
     one["a"] += "more"

@@ -1,3 +1,5 @@
+"""Documents as JSON: roots of every type, numbers, bytes, depth."""
+
 from __future__ import annotations
 
 import base64
@@ -161,7 +163,9 @@ def test_openDAWs_shape_comes_out_as_it_is_edited() -> None:
     box = {"name": "NoteRegionBox", "fields": Map({"1": "a26b/3", "10": 153600, "14": None})}
     message = {"id": "1", "name": "n", "color": "#fff", "text": "hi", "timestamp": 1795225887794}
     assert of(boxes=Map({"uuid": Map(box)}), chat=Array([message])) == {
-        "boxes": {"uuid": {"name": "NoteRegionBox", "fields": {"1": "a26b/3", "10": 153600, "14": None}}},
+        "boxes": {
+            "uuid": {"name": "NoteRegionBox", "fields": {"1": "a26b/3", "10": 153600, "14": None}}
+        },
         "chat": [message],
     }
 

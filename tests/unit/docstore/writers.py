@@ -173,7 +173,7 @@ def session(seed: int, *, writers: int, steps: int) -> tuple[list[Update], Doc[A
     The updates are single transactions and, between them, the larger ones that come from catching
     up. Each client's own come in its order.
     """
-    random = Random(seed)  # noqa: S311 (repeatable on purpose)
+    random = Random(seed)
     people = [Writer(1000 + 7 * at, random) for at in range(writers)]
     updates: list[Update] = []
     for _ in range(steps):
