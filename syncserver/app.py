@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -33,6 +34,7 @@ _TICK_SECONDS: Final = 0.25
 _KEEPALIVE_SECONDS: Final = 12.0
 _SWEEP_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 5
+_STACK_BYTES: Final = 256 * 1024 * 1024
 _PAGE: Final = Path(__file__).parent.parent / "examples" / "page" / "dist"
 
 
@@ -57,11 +59,24 @@ def run(config: settings.Settings, *, announce: Callable[[str], None]) -> None:
     same data folder.
     """
     log.configure(config.log_level, config.log_format)
+    _deepen_stack()
     with _listening(config) as listener, _backing(config) as backing:
         for revision in migrate.upgrade(backing.database_url):
             _log.info("migrated", revision=revision)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(config, backing, listener, announce))
+
+
+def _deepen_stack() -> None:
+    """Room for yrs, which deletes shared types nested in one another by calling itself.
+
+    Many small updates can nest them deeper than 8 MiB of stack allow (about 32,000 levels), and overflowing it
+    ends the process. Each level takes some 300 bytes; the document's size limit bounds how many there can be.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
 
 
 @contextlib.contextmanager

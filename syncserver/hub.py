@@ -34,6 +34,10 @@ _ENCODING_SECONDS: Final = 10.0
 _WORTH_FOLDING: Final = 100
 """Journal rows that make a compaction worth while when a room is unloaded anyway."""
 _RETRY_SECONDS: Final = 1.0
+_BETWEEN_COMPACTIONS: Final = 10.0
+"""Least seconds from opening a room, or from its last compaction, to the next one; also at least this many times
+what the last one took, so that folding a large document never takes more than a twentieth of a core."""
+_COMPACTION_SHARE: Final = 20.0
 
 
 class Address(NamedTuple):
@@ -122,6 +126,7 @@ class Hub:
         )
         opened.rows_since_snapshot = len(loaded.tail)
         opened.bytes_since_snapshot = loaded.tail_bytes
+        opened.compact_not_before = clock.monotonic() + _BETWEEN_COMPACTIONS
         metrics.room_load_seconds.observe(clock.monotonic() - started)
         return opened
 
@@ -187,7 +192,7 @@ class Hub:
             live.rows_since_snapshot >= settings.compact_rows
             or live.bytes_since_snapshot >= settings.compact_bytes
         )
-        if full and live.document_id not in self._compacting:
+        if full and now >= live.compact_not_before and live.document_id not in self._compacting:
             self._compacting.add(live.document_id)
             self._tasks.spawn(f"compact:{live.document_id}", self._compact(live))
         idle = live.idle_since is not None and now - live.idle_since > settings.room_idle_seconds
@@ -197,12 +202,16 @@ class Hub:
 
     async def _compact(self, live: room.Room) -> None:
         rows, size = live.rows_since_snapshot, live.bytes_since_snapshot
+        started = clock.monotonic()
         try:
             await self._journal.wait(live.last_ticket)
             await compaction.compact(self._database, live.document_id)
             live.rows_since_snapshot -= rows
             live.bytes_since_snapshot -= size
         finally:
+            done = clock.monotonic()
+            pause = max(_BETWEEN_COMPACTIONS, (done - started) * _COMPACTION_SHARE)
+            live.compact_not_before = done + pause
             self._compacting.discard(live.document_id)
 
     async def _unload(self, live: room.Room) -> None:

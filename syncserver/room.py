@@ -116,6 +116,7 @@ class Room:
         self.last_ticket = 0
         self.rows_since_snapshot = 0
         self.bytes_since_snapshot = 0
+        self.compact_not_before = 0.0
         self.idle_since: float | None = clock.monotonic()
         self.clean = asyncio.Event()
         self.clean.set()
