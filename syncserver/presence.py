@@ -20,7 +20,8 @@ How stock clients behave (y-protocols 1.0.6, y-websocket 1.5 to 3.1), which deci
 * When its socket closes, it drops everybody else's state, and tells tabs of the same browser so,
   which pass those nulls on to us.
 * A client that receives a null for its own id, with a clock not below its own, sets its clock one
-  higher and announces itself again. `Received.reply` uses that as a question: "are you here?".
+  higher and announces itself again. We use that as a question, and to lift a clock that others
+  would not take, at once instead of with its next renewal, up to 15 s later.
 
 Telling a client that introduces itself from an echo. In its `onopen`, before it can have processed
 anything that we sent, y-websocket sends one awareness message with exactly one entry, its own
@@ -32,6 +33,10 @@ anonymous, of none) is here. But an echo never has a clock above what we have se
 introduces itself with no more than that gets the id, and is asked: a client that it is answers with
 a higher clock, an echo comes back as a null with the very clock of the question, and the id goes
 back. Meanwhile nothing changes for anybody: an echo says what all have heard.
+
+What is not promised: anonymous clients prove nothing, so one of them can take another's id. An id
+that was given up is free. A client without a state that loses its socket waits for the others'
+renewals, for it does not say that it was here.
 
 Identity: a signed-in client's state gets `user.id` and `user.name` of its account, in a `user` that
 is made if there is none. An anonymous client's `user` loses `id` and gets `guest: true`. If it has
@@ -61,16 +66,16 @@ TOMBSTONES: Final = 1024
 
 MAX_STATES_PER_MESSAGE: Final = 16_384
 """A client sends back all that it was greeted with in one message, so this bounds rooms, not
-clients; decoding that many takes some 20 ms."""
+clients; decoding that many takes tens of milliseconds."""
 
 CLOCK_LIMIT: Final = 2**40
 CLOCK_STEP: Final = 2**20
 """A clock may be up to CLOCK_LIMIT (centuries of mouse moves), or up to CLOCK_STEP above the one
 that is known. Whoever drives an id's clock up therefore cannot use it up: its owner can always go
-one higher, and the end of what a client can read, 2**53, is out of reach."""
+one higher."""
 
 _CLOCK_END: Final = 2**52
-
+"""No step leads further: clients read numbers below 2**53, and we go a little beyond theirs."""
 
 EMPTY: Final = "{}"
 """The state every client starts with. To others it would be somebody without a name or a cursor."""
@@ -116,6 +121,14 @@ class _Connection:
     spoken: bool = False
     own: int | None = None
     """The id it introduced itself with."""
+    returns: bool = False
+    """It was here before: with its socket it dropped what it knew of everybody else, so it is lent
+    that once it is certain who it is."""
+
+    def mistaken(self) -> None:
+        """It is not the client that it was taken for."""
+        self.own = None
+        self.returns = False
 
 
 @dataclass(slots=True)
@@ -134,7 +147,7 @@ class _Entry:
     due: float
     """When it is removed unless it is renewed."""
     rival: int | None = None
-    """From whom the owner took it, until the owner has said something that no echo says."""
+    """From whom the owner took it, until the owner has answered."""
     asked: int | None = None
     """The clock with which the owner was asked whether it is that client, see _QUESTION."""
     lent: dict[int | None, int] = field(default_factory=dict[int | None, int])
@@ -274,9 +287,7 @@ class Presence:
             return
         if turn.introduced == client_id:
             turn.sender.own = client_id
-            if known != _UNKNOWN:
-                # It was away: with its socket it dropped what it knew of everybody else.
-                turn.reply += self._lend_all(turn)
+            turn.sender.returns = known != _UNKNOWN
         if entry is None:
             entry = self._enter(turn, client_id, known)
         elif entry.connection != turn.connection:
@@ -284,7 +295,7 @@ class Presence:
         self._store(turn, state, source, entry)
 
     def _may_speak(self, turn: _Turn, client_id: int, clock: int, entry: _Entry) -> bool:
-        """Whether the sender may announce an id that is here already."""
+        """Whether the sender may announce an id that is here already; may answer with a question."""
         if entry.connection == turn.connection:
             if clock < entry.clock and turn.sender.own == client_id:
                 turn.reply.append(State(client_id, entry.sent, None))  # its clock was set back
@@ -295,9 +306,15 @@ class Presence:
             return True
         if turn.connection == entry.rival:
             return clock > entry.clock
-        # Its socket is dead, but a tab of the same browser carries on for it: no echo of ours has
-        # a clock that we never sent.
-        return entry.connection is None and clock > entry.sent
+        if clock <= entry.sent:
+            return False
+        # No echo of ours has a clock that we never sent.
+        if turn.sender.own is None:
+            # It came without a state of its own. Now it has one, and so says who it is.
+            turn.introduced = client_id
+            return True
+        # Its socket is dead, but a tab of the same browser carries on for it.
+        return entry.connection is None
 
     def _known_clock(self, turn: _Turn, client_id: int, clock: int) -> int:
         """The highest clock that others may know of an id which is not here."""
@@ -318,12 +335,11 @@ class Presence:
             return False
         if clock > tombstone.clock:
             return True
-        # Either an echo of what has been removed since, or the client itself, whom nobody would
-        # see at this clock. It learns the clock that it has to pass.
-        if client_id in (turn.introduced, turn.sender.own):
-            turn.reply.append(State(client_id, tombstone.clock, None))
+        # Either an echo of what has been removed since: then this is no news to it. Or the client
+        # itself, whom nobody would see at this clock: then it learns the clock that it has to pass.
+        turn.reply.append(State(client_id, tombstone.clock, None))
         if turn.introduced == client_id:
-            turn.reply += self._lend_all(turn)
+            turn.sender.returns = True
         return False
 
     def _has_room(self, sender: _Connection, client_id: int) -> bool:
@@ -343,14 +359,20 @@ class Presence:
 
     def _take(self, turn: _Turn, client_id: int, entry: _Entry) -> None:
         """The sender becomes the owner."""
-        former = entry.connection
+        former = None if entry.connection is None else self._connections[entry.connection]
         if former is not None:
-            self._connections[former].ids.discard(client_id)
-        if turn.connection == entry.rival:
-            entry.sent = max(entry.sent, entry.asked or 0)
-        claimed = former is not None and self._connections[former].own == client_id
-        entry.rival = former if claimed and turn.introduced == client_id else None
-        entry.asked = None
+            former.ids.discard(client_id)
+        if entry.asked is not None:
+            # The former owner has yet to say whether it is that client. Should it not be, it may
+            # know the clock of the question.
+            entry.sent = max(entry.sent, entry.asked)
+            entry.asked = None
+            if former is not None:
+                former.mistaken()
+            if turn.connection == entry.rival:
+                entry.rival = None
+        elif former is not None and former.own == client_id and turn.introduced == client_id:
+            entry.rival = entry.connection
         entry.connection = turn.connection
         turn.sender.ids.add(client_id)
 
@@ -358,16 +380,20 @@ class Presence:
         """Keep a state of its owner and relay it; ask for a higher clock if others need one."""
         client_id, clock, _ = state
         entry.due = turn.now + self._ttl
-        if entry.asked is not None and clock > entry.asked:
-            entry.asked = entry.rival = None
         if clock > entry.sent:
             entry.sent = clock
             entry.lent.clear()
+            if entry.asked is None or clock > entry.asked:
+                entry.asked = entry.rival = None
         elif turn.introduced == client_id:
+            # Who comes back, or an echo?
             entry.asked = entry.sent + _QUESTION
             turn.reply.append(State(client_id, entry.asked, None))
         elif turn.sender.own == client_id:
             turn.reply.append(State(client_id, entry.sent, None))
+        if turn.sender.returns and turn.sender.own == client_id and entry.asked is None:
+            turn.sender.returns = False
+            turn.reply += self._lend_all(client_id, turn.now)
         if clock < entry.clock:
             return  # older than what we have; the answer will not be
         user = turn.sender.user
@@ -389,7 +415,7 @@ class Presence:
             entry.sent = max(entry.sent, clock)
             self._give_back(client_id, entry, turn.now)
             turn.sender.ids.discard(client_id)
-            turn.sender.own = None
+            turn.sender.mistaken()
         if turn.connection not in (entry.connection, entry.rival):
             # Not its own, though: that would overwrite what it says of itself.
             if clock >= entry.clock and entry.due > turn.now and turn.sender.own != client_id:
@@ -412,12 +438,12 @@ class Presence:
 
     # -- lending, removing ---------------------------------------------------------------------
 
-    def _lend_all(self, turn: _Turn) -> list[State]:
+    def _lend_all(self, borrower: int, now: float) -> list[State]:
         """Everybody else, for a client that has just come back."""
         lent: list[State] = []
         for client_id, entry in self._entries.items():
-            if client_id != turn.introduced and entry.due > turn.now:
-                lent += _lend(turn.introduced, client_id, entry)
+            if client_id != borrower and entry.due > now:
+                lent += _lend(borrower, client_id, entry)
         return lent
 
     def _give_back(self, client_id: int, entry: _Entry, now: float) -> None:

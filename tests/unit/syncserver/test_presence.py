@@ -133,6 +133,8 @@ def test_a_socket_that_died_is_forgiven_for_the_grace_and_no_longer() -> None:
     assert seen(here.due(11)) == [(7, 6, None)]
     assert ids(here.states(11)) == [8]
     assert here.due(11) == []
+    here.leave(2, TTL - 0.5)
+    assert here.next_due() == TTL  # the grace prolongs nothing
 
 
 def test_a_client_that_falls_silent_is_removed_after_its_time_to_live() -> None:
@@ -207,6 +209,7 @@ def test_a_reconnect_while_the_old_socket_is_half_dead_takes_the_id_along() -> N
     here = two_people()
     here.join(3, ANN, 10)
     assert ids(say(here, 3, 10, (7, 5, {"x": 1})).relay) == [7]
+    assert say(here, 1, 10, (7, 5, {"x": 1})).relay == []  # was under way
     here.leave(1, 20)
     assert here.due(21) == []
     here.leave(3, 22)
@@ -236,14 +239,72 @@ def test_an_echo_takes_nothing() -> None:
     assert ids(here.due(3)) == [9]
 
 
-def test_an_observer_whose_first_word_is_an_echo_does_no_harm() -> None:
+def with_an_observer() -> tuple[presence.Presence, int]:
+    """Ann is id 7 on connection 1; on 2 she looks on, and her first word there is an echo."""
     here = room()
     here.join(1, ANN, 0)
     say(here, 1, 0, (7, 5, {"x": 1}))
     greeted = seen(here.join(2, ANN, 1))
-    say(here, 2, 1, *greeted)
-    # The owner goes on, and the observer's end is not its own.
-    assert seen(say(here, 1, 2, (7, 7, {"x": 2})).relay)[0][:2] == (7, 7)
+    heard = say(here, 2, 1, *greeted)
+    ((client_id, clock, nobody),) = seen(heard.reply)
+    assert (client_id, nobody) == (7, None)
+    return here, clock
+
+
+def test_an_observer_whose_first_word_is_an_echo_gives_the_id_back_when_asked() -> None:
+    here, asked = with_an_observer()
+    # It takes the question for the news that 7 is gone, and passes that on.
+    heard = say(here, 2, 1, (7, asked, None))
+    assert heard.relay == []
+    # What it dropped on our word, it gets again, at a clock that it takes.
+    assert seen(heard.reply)[0] == (7, asked + 1, {"x": 1, "user": {"id": "1", "name": "ann"}})
+    here.leave(2, 2)
+    assert here.due(4) == []
+    # The owner is asked past all that, so that everybody goes on seeing it.
+    assert (7, asked + 1, None) in seen(say(here, 1, 5, (7, 6, {"x": 2})).reply)
+
+
+def test_the_owner_takes_its_id_back_from_an_observer() -> None:
+    here, asked = with_an_observer()
+    heard = say(here, 1, 2, (7, 6, {"x": 2}))
+    assert ids(heard.relay) == [7]
+    assert seen(heard.reply) == [(7, asked, None)]  # the observer may know that clock
+    here.leave(2, 3)
+    assert here.due(5) == []
+
+
+def test_the_owner_leaves_though_an_observer_has_its_id() -> None:
+    here, asked = with_an_observer()
+    assert seen(say(here, 1, 2, (7, 5, None)).relay) == [(7, asked, None)]
+
+
+def test_an_observer_leaves_before_it_has_answered() -> None:
+    here, asked = with_an_observer()
+    here.leave(2, 2)
+    assert here.due(4) == []
+    assert seen(say(here, 1, 4, (7, 6, {})).reply) == [(7, asked, None)]
+    here.leave(1, 5)
+    assert ids(here.due(6)) == [7]
+
+
+def test_an_observer_of_somebody_whose_socket_died_keeps_no_ghost() -> None:
+    here, asked = with_an_observer()
+    here.leave(1, 2)
+    say(here, 2, 2, (7, asked, None))
+    assert seen(here.due(3)) == [(7, asked + 2, None)]
+
+
+def test_an_observer_answers_after_the_client_itself_has_come_back() -> None:
+    here, asked = with_an_observer()
+    here.leave(1, 2)
+    here.join(3, ANN, 2)
+    heard = say(here, 3, 2, (7, 5, {"x": 1}))
+    assert ids(heard.relay) == [7]
+    (question,) = seen(heard.reply)
+    assert question[1] > asked
+    heard = say(here, 2, 2, (7, asked, None))
+    assert (heard.relay, ids(heard.reply)) == ([], [7])
+    assert ids(say(here, 3, 2, (7, question[1] + 1, {})).relay) == [7]
     here.leave(2, 3)
     assert here.due(5) == []
 
@@ -259,13 +320,24 @@ def test_tabs_on_one_socket_and_a_tab_that_gets_its_own() -> None:
     assert ids(here.due(5)) == [7]
 
 
+def test_a_tab_without_a_socket_is_not_asked_through_another() -> None:
+    """The other tab would take the question for the news that it is gone."""
+    here = two_people()
+    say(here, 1, 1, (71, 3, {"tab": 2}))
+    assert seen(say(here, 2, 1, (71, 3, None)).reply)[0][:2] == (71, 4)
+    heard = say(here, 1, 2, (71, 4, {"tab": 2}))
+    assert (ids(heard.relay), heard.reply) == ([71], [])
+
+
 def test_a_tab_whose_socket_died_goes_on_through_another_tab() -> None:
     here = two_people()
     here.join(3, ANN, 1)
     say(here, 3, 1, (71, 3, {}))
     here.leave(3, 2)
     assert say(here, 1, 2.5, (71, 3, {})).relay == []  # may be an echo
-    assert ids(say(here, 1, 2.5, (71, 4, {})).relay) == [71]
+    assert say(here, 2, 2.5, (71, 3, None)).reply != []
+    assert say(here, 1, 2.5, (71, 4, {})).relay == []  # still, for 4 has been lent meanwhile
+    assert ids(say(here, 1, 2.5, (71, 5, {})).relay) == [71]
     assert here.due(5) == []
 
 
@@ -282,7 +354,8 @@ def test_who_was_removed_is_asked_to_announce_itself_again() -> None:
     assert (7, 6, None) in seen(heard.reply)
     heard = say(here, 3, 12, (7, 7, {"x": 1}))
     assert ids(heard.relay) == [7]
-    assert heard.reply == []
+    assert seen(heard.reply)[0][:2] == (8, 6)  # and that is how it sees bob at once
+    assert say(here, 3, 13, (7, 8, {"x": 1})).reply == []
 
 
 def test_who_comes_back_gets_the_others_at_a_clock_that_it_takes() -> None:
@@ -290,14 +363,18 @@ def test_who_comes_back_gets_the_others_at_a_clock_that_it_takes() -> None:
     here = two_people()
     here.leave(1, 10)
     here.join(3, ANN, 10)
-    assert seen(say(here, 3, 10, (7, 5, {"x": 1})).reply)[0][:2] == (8, 6)
+    (asked,) = seen(say(here, 3, 10, (7, 5, {"x": 1})).reply)
+    answer = asked[1] + 1
+    assert seen(say(here, 3, 10, (7, answer, {"x": 1})).reply)[0][:2] == (8, 6)
     # When bob arrives at that clock himself, he is asked to go past it.
     assert seen(say(here, 2, 11, (8, 6, {"x": 3})).reply) == [(8, 6, None)]
     assert say(here, 2, 11, (8, 7, {"x": 3})).reply == []
-    # And again, however often ann's network fails meanwhile.
+    assert here._entries[8].lent == {}
+    # And again, however often ann's network fails meanwhile; a new clock is proof enough.
     for connection, clock in ((4, 8), (5, 9)):
         here.join(connection, ANN, 12)
-        assert seen(say(here, connection, 12, (7, 5, {"x": 1})).reply)[0][:2] == (8, clock)
+        heard = say(here, connection, 12, (7, answer + connection, {"x": 1}))
+        assert [state.clock for state in heard.reply] == [clock]
     assert seen(say(here, 2, 13, (8, 8, None)).relay) == [(8, 9, None)]
 
 
@@ -305,6 +382,15 @@ def test_who_drops_somebody_who_is_here_gets_them_again() -> None:
     here = two_people()
     assert seen(say(here, 1, 1, (8, 5, None)).reply)[0][:2] == (8, 6)
     assert say(here, 1, 1, (8, 4, None)).reply == []  # a newer one is on its way
+    # Whatever it claims to know, it cannot know more than it was sent.
+    assert seen(say(here, 1, 1, (8, 2**53 - 1, None)).reply)[0][:2] == (8, 7)
+
+
+def test_nobody_is_sent_its_own_state_over_what_it_says_of_itself() -> None:
+    here = two_people()
+    here.join(3, ANN, 1)
+    say(here, 3, 1, (7, 6, {"x": 1}))
+    assert say(here, 1, 1, (7, 6, None)) == presence.Received([], [], ignored=1)
 
 
 def test_an_echo_of_somebody_who_is_gone_brings_nobody_back() -> None:
@@ -315,6 +401,11 @@ def test_an_echo_of_somebody_who_is_gone_brings_nobody_back() -> None:
     assert say(here, 2, 11, *echo).relay == []
     assert say(here, 2, 11, (7, 6, None)).relay == []
     assert ids(here.states(11)) == [8]
+    here.join(3, ANN, 12)
+    say(here, 3, 12, (9, 1, {}))
+    heard = say(here, 3, 12, *echo)
+    assert heard.relay == []
+    assert seen(heard.reply) == [(7, 6, None)]  # which it has heard, or it is that client
 
 
 def test_a_tombstone_is_forgotten_in_time_and_in_number() -> None:
@@ -339,11 +430,14 @@ def test_after_a_restart_everybody_is_asked_to_announce_themselves_again() -> No
     here = room(forgetful_until=5.0)
     here.join(1, ANN, 0)
     here.join(2, BOB, 0)
-    asked = seen(say(here, 1, 0, (7, 5, {"x": 1})).reply)
-    assert asked[0][0] == 7
-    assert asked[0][1] > 5
-    assert asked[0][2] is None
-    assert sorted(ids(say(here, 2, 1, (8, 5, {"x": 2})).reply)) == [7, 8]
+    heard = say(here, 1, 0, (7, 5, {"x": 1}))
+    assert ids(heard.relay) == [7]
+    for connection, client_id in ((1, 7), (2, 8)):
+        heard = say(here, 2, 1, (8, 5, {"x": 2})) if connection == 2 else heard
+        ((asked, clock, nobody),) = seen(heard.reply)
+        assert (asked, nobody) == (client_id, None)
+        assert clock > 5
+        say(here, connection, 2, (client_id, clock + 1, {"x": 1}))
     here.join(3, ANN, 6)
     assert say(here, 3, 6, (9, 5, {})).reply == []
 
@@ -370,6 +464,16 @@ def test_somebody_who_signs_in_on_a_new_socket_is_here_after_the_grace() -> None
     assert say(here, 2, 1, (7, 5, {})).relay == []
     assert seen(here.due(2)) == [(7, 6, None)]
     assert ids(say(here, 2, 2, (7, 7, {})).relay) == [7]  # its answer to the null
+
+
+def test_who_hid_and_lost_its_socket_may_show_up_again_before_that_is_noticed() -> None:
+    here = two_people()
+    greeted = seen(here.join(3, ANN, 1))
+    say(here, 3, 1, *greeted)  # no state of its own, so its first words are echoes
+    assert say(here, 3, 2, (7, 5, {"x": 1})).relay == []
+    assert ids(say(here, 3, 2, (7, 7, {"x": 1})).relay) == [7]
+    here.leave(1, 3)
+    assert here.due(5) == []
 
 
 def test_who_had_nothing_to_introduce_itself_with_is_known_by_its_first_state() -> None:
@@ -547,24 +651,28 @@ class Stock:
         self.others: dict[int, Fields] = {}
         self.touched: dict[int, float] = {}
         self.connection: int | None = None
+        self.onlooker = False
+        self.announced = False
         self.inbox: deque[bytes] = deque()
         self.outbox: deque[bytes] = deque()
         self.said: list[object] = []
 
     def open(self, connection: int) -> None:
         self.connection, self.inbox, self.outbox = connection, deque(), deque()
+        self.onlooker = self.onlooker or self.state is None
+        self.announced = False
         if self.state is not None:
             self._send([self.id])
 
-    def drop(self, now: float) -> None:
+    def drop(self) -> None:
         """The socket is gone: so are the others, but not their clocks."""
-        del now
+        self.onlooker = self.onlooker or not self.announced
         self.connection = None
         self.others.clear()
 
-    def disconnect(self, now: float) -> None:
+    def disconnect(self) -> None:
         self.outbox.append(awareness.encode([State(self.id, self.clock, None)]))
-        self.drop(now)
+        self.drop()
 
     def set(self, fields: Fields | None, now: float) -> None:
         self.state = fields
@@ -673,7 +781,7 @@ class BadNetwork(RuleBasedStateMachine):
         client = self.clients[n]
         if client.connection is not None:
             self.half_dead.append((client.connection, client, client.outbox))
-            client.drop(self.now)
+            client.drop()
 
     @rule(n=who, first=st.booleans())
     def close(self, n: int, *, first: bool) -> None:
@@ -681,7 +789,7 @@ class BadNetwork(RuleBasedStateMachine):
         client = self.clients[n]
         if client.connection is not None:
             connection, outbox = client.connection, client.outbox
-            client.disconnect(self.now)
+            client.disconnect()
             if first:
                 outbox.clear()
             self.half_dead.append((connection, client, outbox))
@@ -767,14 +875,12 @@ class BadNetwork(RuleBasedStateMachine):
         assert heard.malformed is None
         for state in heard.relay:
             self.check_relayed(sender, state)
-        found = awareness.decode(payload, max_states=10_000, max_state_bytes=10_000)
-        assert isinstance(found, awareness.Decoded)
-        for state in found.states:
-            if state.client_id == sender.id:
-                if state.json is None:
-                    self.heard.pop(connection, None)
-                else:
-                    self.heard[connection] = (sender.id, self.now)
+        entry = self.here._entries.get(sender.id)
+        if entry is None or entry.connection != connection:
+            self.heard.pop(connection, None)
+        elif sender.id in ids(heard.relay):
+            self.heard[connection] = (sender.id, self.now)
+            sender.announced = sender.announced or connection == sender.connection
         if heard.reply and sender.connection == connection:
             sender.inbox.append(awareness.encode(heard.reply))
         self.broadcast(heard.relay)
@@ -822,8 +928,8 @@ class BadNetwork(RuleBasedStateMachine):
     def everybody_sees_everybody_at_once(self) -> None:
         self.everything_arrives()
         for client in self.clients:
-            # Without a state of its own it cannot introduce itself: it waits for renewals.
-            if client.connection is None or client.state is None:
+            # Whoever comes back without saying who it is waits for the others' renewals.
+            if client.connection is None or client.onlooker or client.state is None:
                 continue
             sees = {other: fields.get("n") for other, fields in client.others.items()}
             wanted = {k: v for k, v in self.visible().items() if k != client.id}

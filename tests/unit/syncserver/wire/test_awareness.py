@@ -142,8 +142,9 @@ def test_a_state_nested_too_deeply_is_malformed() -> None:
     assert isinstance(decode(nested(most, '"[[[{{{\\"[["')), Decoded)
     assert isinstance(decode(nested(most + 1)), Malformed)
     assert isinstance(decode(nested(most + 1, r'"\ud83d"')), Malformed)
-    for huge in ("1", r'"\ud83d"'):
-        assert isinstance(decode(nested(100_000, huge), max_state_bytes=10**6), Malformed)
+    assert isinstance(decode(nested(100_000), max_state_bytes=10**6), Malformed)
+    halves = r'{"half":"\ud83d","a":' + "[" * 100_000 + "]" * 100_000 + "}"
+    assert isinstance(decode(entry(halves.encode()), max_state_bytes=10**6), Malformed)
 
 
 def test_a_broad_state_is_not_a_deep_one() -> None:

@@ -1,0 +1,1 @@
+"""SyncSphere measured beside its peers. `make bench` runs `python -m benchmarks.run`."""
