@@ -1,0 +1,1 @@
+"""Crash tests: SIGKILL under load, then an empty client reads what was acknowledged."""

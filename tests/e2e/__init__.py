@@ -1,0 +1,1 @@
+"""End to end: stock Yjs clients and raw sockets against the started server process."""
