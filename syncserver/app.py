@@ -158,11 +158,13 @@ async def _serve(
     try:
         await server.serve(sockets=[listener])
     finally:
-        await rooms.aclose()
-        writing.cancel()
-        await owner.aclose()
-        await store.close()
-        await database.close()
+        try:
+            await rooms.aclose()
+        finally:
+            writing.cancel()
+            await owner.aclose()
+            await store.close()
+            await database.close()
 
 
 async def _housekeeping(rooms: hub.Hub, reception: session.Reception) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from api import ports
-from base import clock, db, log, metrics, tasks
+from base import clock, db, errors, log, metrics, tasks
 from docstore import compaction, documents, journal
 from syncserver import presence, replica, room
 from syncserver.budget import Budget
@@ -33,11 +33,21 @@ _ENCODING_SECONDS: Final = 10.0
 """A kept encoding of a whole document is let go after this long without a newcomer."""
 _WORTH_FOLDING: Final = 100
 """Journal rows that make a compaction worth while when a room is unloaded anyway."""
+_FORGETFUL_SECONDS: Final = 60.0
+"""A room that has just been opened does not know which clocks its clients remember of one another."""
+_DRAIN_SECONDS: Final = 15.0
+"""How long a server that stops waits for the database to take what is not durable yet."""
 _RETRY_SECONDS: Final = 1.0
 _BETWEEN_COMPACTIONS: Final = 10.0
 """Least seconds from opening a room, or from its last compaction, to the next one; also at least this many times
 what the last one took, so that folding a large document never takes more than a twentieth of a core."""
 _COMPACTION_SHARE: Final = 20.0
+
+
+class NotDrained(errors.AppError):
+    """The database did not take the last updates before the server had to stop; none was acknowledged."""
+
+    code = "not_drained"
 
 
 class Address(NamedTuple):
@@ -120,6 +130,7 @@ class Hub:
                 ttl=settings.presence_ttl_seconds,
                 max_states_per_connection=64,
                 max_state_bytes=16 * 1024,
+                forgetful_until=started + _FORGETFUL_SECONDS,
             ),
             resyncs=self._budget,
             on_poison=self._rebuild_soon,
@@ -300,10 +311,20 @@ class Hub:
         return Address(document_id, project_id)
 
     async def aclose(self) -> None:
-        """The server stops: take what is in the rooms' hands, then make it durable."""
+        """The server stops: take what is in the rooms' hands, then make it durable.
+
+        Raises NotDrained when the database does not take it in time; none of that was acknowledged.
+        """
         for live in self._rooms.values():
             live.turn()
-        await self._journal.drain()
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self._journal.drain()
+        except TimeoutError:
+            rows = self._journal.backlog_rows
+            raise NotDrained(
+                f"{rows} updates could not be stored before the end", rows=rows
+            ) from None
         for live in self._rooms.values():
             live.close()
         self._rooms.clear()

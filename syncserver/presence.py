@@ -369,8 +369,6 @@ class Presence:
             entry.asked = None
             if former is not None:
                 former.mistaken()
-            if turn.connection == entry.rival:
-                entry.rival = None
         elif former is not None and former.own == client_id and turn.introduced == client_id:
             entry.rival = entry.connection
         entry.connection = turn.connection
@@ -407,23 +405,26 @@ class Presence:
     def _hear_leave(self, turn: _Turn, state: State) -> None:
         """A client is said to have left; only its owner may say so."""
         client_id, clock, _ = state
+        sender = turn.sender
         entry = self._entries.get(client_id)
         if entry is None:
             return
         if entry.connection == turn.connection and clock == entry.asked:
-            # The question came back as an echo: it is not the client that it was taken for.
+            # The question came back as an echo: it is not the client that it was taken for. And it
+            # has dropped that client on our word, so it needs it again.
             entry.sent = max(entry.sent, clock)
             self._give_back(client_id, entry, turn.now)
-            turn.sender.ids.discard(client_id)
-            turn.sender.mistaken()
-        if turn.connection not in (entry.connection, entry.rival):
-            # Not its own, though: that would overwrite what it says of itself.
-            if clock >= entry.clock and entry.due > turn.now and turn.sender.own != client_id:
-                # It has dropped somebody who is here: it echoed that question, or a tab of its
-                # browser lost its socket, or a renewal came late. What it dropped is no older than
-                # what we have, so it will not hear of them from us unless we say it again.
-                turn.reply += _lend(turn.sender.own, client_id, entry, clock)
+            sender.ids.discard(client_id)
+            sender.mistaken()
+            turn.reply += _lend(None, client_id, entry, clock)
             return
+        if turn.connection not in (entry.connection, entry.rival):
+            # Can it be the client itself, which has yet to say who it is?
+            itself = sender.own is None and _account(entry.user) == _account(sender.user)
+            if not itself and sender.own != client_id:
+                self._show_again(turn, client_id, clock, entry)
+            if not itself or clock <= entry.sent:
+                return
         if clock < entry.clock:
             return
         if clock > _reach(entry.sent):
@@ -437,6 +438,16 @@ class Presence:
         turn.relay.append(State(client_id, last, None))
 
     # -- lending, removing ---------------------------------------------------------------------
+
+    def _show_again(self, turn: _Turn, client_id: int, clock: int, entry: _Entry) -> None:
+        """The sender has dropped somebody who is here.
+
+        A tab of its browser lost its socket, or a renewal came late. If what it dropped is no
+        older than what we have, it will not hear of them from us unless we say it again. Never
+        done for its own id: that would overwrite what it says of itself.
+        """
+        if clock >= entry.clock and entry.due > turn.now:
+            turn.reply += _lend(turn.sender.own, client_id, entry, clock)
 
     def _lend_all(self, borrower: int, now: float) -> list[State]:
         """Everybody else, for a client that has just come back."""

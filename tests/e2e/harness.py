@@ -53,7 +53,6 @@ class Server:
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
         self._lines: deque[str] = deque(maxlen=2000)
-        self._ready = threading.Event()
 
     @property
     def ws_url(self) -> str:
@@ -124,7 +123,9 @@ class Server:
 
     def _start(self) -> None:
         assert not self.alive, "the server is running already"
-        self._ready.clear()
+        # One for each start: the reader of a process that was killed ends whenever it likes.
+        ready = threading.Event()
+        self.url = ""
         self._process = subprocess.Popen(
             [*SERVE, "--port", str(self._port), "--data", str(self.data)],
             cwd=ROOT,
@@ -137,20 +138,20 @@ class Server:
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        threading.Thread(target=self._read, args=[self._process.stdout], daemon=True).start()
-        if not self._ready.wait(START_SECONDS) or not self.url or not self.alive:
-            self._process.kill()
+        threading.Thread(target=self._read, args=[self._process.stdout, ready], daemon=True).start()
+        if not ready.wait(START_SECONDS) or not self.url or not self.alive:
+            self.kill()
             raise ServerFailedError(f"the server did not become ready:\n{self.output}")
 
-    def _read(self, stream: IO[str]) -> None:
+    def _read(self, stream: IO[str], ready: threading.Event) -> None:
         with stream:
             for line in stream:
                 self._lines.append(line.rstrip("\n"))
                 if match := READY.match(line):
                     self.url, self._port = match["url"], int(match["port"])
-                    self._ready.set()
+                    ready.set()
         # The end of the output is the end of waiting for it, ready or not.
-        self._ready.set()
+        ready.set()
 
     def _stop(self) -> None:
         assert self._process is not None
@@ -158,7 +159,7 @@ class Server:
         try:
             code = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             raise ServerFailedError(f"SIGTERM did not end the server:\n{self.output}") from None
         if code != 0:
             raise ServerFailedError(f"the server ended with {code}:\n{self.output}")
@@ -169,7 +170,7 @@ class Server:
             try:
                 self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                self.kill()
         left = self.embedded()
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
