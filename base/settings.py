@@ -96,7 +96,7 @@ class Settings:
     )
     room_idle_seconds: float = _setting(30.0, "an empty room stays in memory this long")
     journal_linger_ms: float = _setting(
-        3.0, "least time between two group commits; 0 commits as fast as the disk allows", most=1000
+        2.0, "least time between two group commits; 0 commits as fast as the disk allows", most=1000
     )
     journal_backlog_bytes: int = _setting(
         64 * MIB, "bytes not yet durable above which rooms stop reading their sockets", least=KIB

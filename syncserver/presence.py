@@ -362,15 +362,14 @@ class Presence:
         former = None if entry.connection is None else self._connections[entry.connection]
         if former is not None:
             former.ids.discard(client_id)
-        if entry.asked is not None:
-            # The former owner has yet to say whether it is that client. Should it not be, it may
-            # know the clock of the question.
-            entry.sent = max(entry.sent, entry.asked)
-            entry.asked = None
-            if former is not None:
+            if entry.asked is not None:
+                # It has yet to say whether it is that client. Should it not be, it may know the
+                # clock of the question.
+                entry.sent = max(entry.sent, entry.asked)
+                entry.asked = None
                 former.mistaken()
-        elif former is not None and former.own == client_id and turn.introduced == client_id:
-            entry.rival = entry.connection
+            elif former.own == client_id and turn.introduced == client_id:
+                entry.rival = entry.connection
         entry.connection = turn.connection
         turn.sender.ids.add(client_id)
 

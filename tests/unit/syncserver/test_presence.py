@@ -216,6 +216,18 @@ def test_a_reconnect_while_the_old_socket_is_half_dead_takes_the_id_along() -> N
     assert ids(here.due(23)) == [7]
 
 
+def test_who_comes_back_may_move_before_it_has_answered() -> None:
+    here = two_people()
+    here.join(3, ANN, 10)
+    (question,) = say(here, 3, 10, (7, 5, {"x": 1})).reply
+    assert ids(say(here, 3, 10, (7, 6, {"x": 2})).relay) == [7]
+    heard = say(here, 3, 10, (7, question.clock + 1, {"x": 2}))
+    assert (ids(heard.relay), ids(heard.reply)) == ([7], [8])
+    # From now on there is no way back to the old socket.
+    here.leave(3, 11)
+    assert ids(here.due(12)) == [7]
+
+
 def test_anonymous_clients_take_their_ids_along_too() -> None:
     here = room()
     here.join(1, None, 0)
@@ -302,8 +314,8 @@ def test_an_observer_answers_after_the_client_itself_has_come_back() -> None:
     assert ids(heard.relay) == [7]
     (question,) = seen(heard.reply)
     assert question[1] > asked
-    heard = say(here, 2, 2, (7, asked, None))
-    assert (heard.relay, ids(heard.reply)) == ([], [7])
+    assert say(here, 2, 2, (7, asked, None)).relay == []
+    # The client's answer is news to the observer too.
     assert ids(say(here, 3, 2, (7, question[1] + 1, {})).relay) == [7]
     here.leave(2, 3)
     assert here.due(5) == []
@@ -641,7 +653,8 @@ def test_an_empty_state_is_no_ghost() -> None:
     here.join(1, None, 0)
     assert seen(say(here, 1, 0, (7, 0, {})).relay) == [(7, 0, {})]
     assert here.join(2, None, 0) == []
-    assert say(here, 2, 0, (7, 0, None)).reply == []
+    here.join(3, BOB, 0)
+    assert say(here, 3, 0, (7, 0, None)).reply == []
 
 
 # -- a bad network -------------------------------------------------------------------------------
