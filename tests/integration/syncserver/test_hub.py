@@ -1,0 +1,252 @@
+"""The hub on a real PostgreSQL: opening, poison, unloading, compaction, deletion."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from pycrdt import Doc, Text
+
+from api import ports
+from base import clock, ids, settings, tasks
+from docstore import errors, journal, projects
+from syncserver import client, connection, hub, room
+from syncserver.testing import LIMITS, MemoryWire
+from syncserver.wire import events, yjs
+from tests.e2e import poison
+from tests.integration.docstore import people
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from base.db import Database
+
+WITHIN = 10
+
+
+class House:
+    """A hub with what it stands on."""
+
+    def __init__(self, rooms: hub.Hub, owner: tasks.Tasks, database: Database) -> None:
+        self.rooms = rooms
+        self.tasks = owner
+        self.database = database
+        self._next = 1
+
+    async def enter(self, project: projects.Project) -> tuple[room.Room, client.Client, MemoryWire]:
+        live = await self.rooms.open(hub.Address(project.document_id, project.id))
+        wire = MemoryWire()
+        protocol = connection.Connection(yjs.read, LIMITS)
+        protocol.admit(may_edit=True)
+        one = client.Client(
+            number=self._next,
+            wire=wire,
+            protocol=protocol,
+            author=project.owner_id,
+            username="anna",
+        )
+        one.may_edit = True
+        self._next += 1
+        live.join(one)
+        return live, one, wire
+
+
+@asynccontextmanager
+async def house(database: Database, **changes: object) -> AsyncGenerator[House]:
+    owner = tasks.Tasks()
+    writer = journal.Journal(database.url, linger=0.0)
+    owner.spawn("journal", writer.run())
+    config = settings.Settings.load({}, **changes)
+    rooms = hub.Hub(settings=config, database=database, writer=writer, owner=owner)
+    try:
+        yield House(rooms, owner, database)
+    finally:
+        await rooms.aclose()
+        await owner.aclose()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    with anyio.fail_after(WITHIN):
+        while not true():  # noqa: ASYNC110 (in another task; there is no event to wait for)
+            await anyio.sleep(0.005)
+
+
+def words(update: bytes) -> str:
+    doc: Doc[Any] = Doc()
+    doc.apply_update(update)
+    text: Text = doc.get("t", type=Text)
+    return str(text)
+
+
+async def test_many_who_open_a_room_at_once_share_it(database: Database) -> None:
+    async with house(database) as here:
+        project = await people.song(database)
+        address = hub.Address(project.document_id, project.id)
+        opened: list[room.Room] = []
+
+        async def open_it() -> None:
+            opened.append(await here.rooms.open(address))
+
+        async with anyio.create_task_group() as everybody:
+            for _ in range(20):
+                everybody.start_soon(open_it)
+        assert len({id(live) for live in opened}) == 1
+        assert here.rooms.statistics().rooms == 1
+
+
+async def test_one_who_gives_up_does_not_end_the_opening_for_the_others(database: Database) -> None:
+    async with house(database) as here:
+        project = await people.song(database)
+        address = hub.Address(project.document_id, project.id)
+        with anyio.move_on_after(0):
+            await here.rooms.open(address)
+        live = await here.rooms.open(address)
+        assert live.document_id == project.document_id
+
+
+async def test_a_document_that_does_not_exist_is_said_to_and_asked_for_again(
+    database: Database,
+) -> None:
+    async with house(database) as here:
+        for _ in range(2):
+            with pytest.raises(errors.DocumentNotFound):
+                await here.rooms.open(hub.Address(999, ids.new_id()))
+        with pytest.raises(errors.DocumentNotFound):
+            await here.rooms.snapshot(999)
+
+
+async def test_what_was_written_is_there_after_the_room_was_unloaded(database: Database) -> None:
+    async with house(database, room_idle_seconds=0) as here:
+        project = await people.song(database)
+        live, one, _ = await here.enter(project)
+        for update in people.letters("hello"):
+            live.submit(one, update)
+        live.turn()
+        live.leave(one)
+        await until(lambda: clock.monotonic() > (live.idle_since or 0))
+        here.rooms.tick()
+        await until(lambda: here.rooms.statistics().rooms == 0)
+        assert words(await here.rooms.snapshot(project.document_id)) == "hello"
+
+
+async def test_a_room_that_somebody_enters_while_it_is_unloaded_stays(database: Database) -> None:
+    async with house(database, room_idle_seconds=0) as here:
+        project = await people.song(database)
+        live, one, _ = await here.enter(project)
+        live.submit(one, people.letters("a")[0])
+        live.turn()
+        live.leave(one)
+        await until(lambda: clock.monotonic() > (live.idle_since or 0))
+        here.rooms.tick()
+        again, _, _ = await here.enter(project)
+        assert again is live
+        await here.tasks.spawn("rest", anyio.sleep(0.05))
+        assert here.rooms.statistics().rooms == 1
+
+
+@pytest.mark.parametrize("kind", [poison.PANIC, poison.HALF])
+async def test_poison_rebuilds_the_room_and_only_its_sender_goes(
+    database: Database, kind: poison.Poison
+) -> None:
+    async with house(database) as here:
+        project = await people.song(database)
+        live, bad, bad_wire = await here.enter(project)
+        _, good, good_wire = await here.enter(project)
+        live.submit(good, kind.groundwork)
+        live.turn()
+        letters = people.letters("still here")
+        live.submit(bad, kind.update)
+        live.submit(good, letters[0])
+        for event in good.connection.receive(yjs.sync_status(b"\x01")):
+            live.receive(good, *event)
+        live.turn()
+        good_wire.said()
+        assert not live.clean.is_set()
+        for update in letters[1:]:
+            live.submit(good, update)
+        await until(live.clean.is_set)
+        await until(lambda: events.SYNC_STATUS in [kind for kind, _ in good_wire.said()])
+        assert bad_wire.closed is not None
+        assert bad_wire.closed[0] == connection.Code.BAD_DATA
+        assert good_wire.closed is None
+        assert words(await here.rooms.snapshot(project.document_id)) == "still here"
+
+
+async def test_an_update_over_rest_is_durable_and_reaches_the_room(database: Database) -> None:
+    async with house(database) as here:
+        project = await people.song(database)
+        _, _, wire = await here.enter(project)
+        wire.said()
+        [update] = people.letters("x")
+        done = await here.rooms.apply(project.document_id, update, project.owner_id)
+        assert done == ports.Applied(changed=True, pending=False)
+        assert wire.bodies(events.UPDATE) == [update]
+        async with database.connection() as tx:
+            rows = await (await tx.execute("SELECT payload FROM journal")).fetchall()
+        assert rows == [(update,)]
+        again = await here.rooms.apply(project.document_id, update, project.owner_id)
+        assert again == ports.Applied(changed=False, pending=False)
+
+
+@pytest.mark.parametrize(
+    ("update", "refusal"),
+    [
+        (b"\xff\xff\xff", ports.MalformedUpdate),
+        (poison.PANIC.update, ports.PoisonUpdate),
+        (bytes(2000), ports.DocumentTooLarge),
+    ],
+)
+async def test_a_refused_update_over_rest_says_why_and_changes_nothing(
+    database: Database, update: bytes, refusal: type[ports.UpdateRejected]
+) -> None:
+    async with house(database, max_document_bytes=1024) as here:
+        project = await people.song(database)
+        await here.rooms.apply(project.document_id, poison.PANIC.groundwork, project.owner_id)
+        before = await here.rooms.snapshot(project.document_id)
+        with pytest.raises(refusal):
+            await here.rooms.apply(project.document_id, update, project.owner_id)
+        assert await here.rooms.snapshot(project.document_id) == before
+
+
+async def test_a_long_tail_is_folded_while_people_write(database: Database) -> None:
+    async with house(database, compact_rows=5) as here:
+        project = await people.song(database)
+        live, one, _ = await here.enter(project)
+        live.compact_not_before = 0.0
+        letters = people.letters("folded while written")
+        for update in letters[:10]:
+            live.submit(one, update)
+            live.turn()
+        here.rooms.tick()
+        for update in letters[10:]:
+            live.submit(one, update)
+            live.turn()
+        await until(lambda: live.compact_not_before > 0)
+        assert live.rows_since_snapshot < len(letters)
+        live.leave(one)
+        await here.rooms.close(project.id, code=4404, reason="gone")
+    async with house(database) as later:
+        assert words(await later.rooms.snapshot(project.document_id)) == "folded while written"
+
+
+async def test_deleting_a_project_closes_its_sockets_and_no_others(database: Database) -> None:
+    async with house(database) as here:
+        project = await people.song(database)
+        other = await people.song(database, owner="bert")
+        _, _, wire = await here.enter(project)
+        _, _, elsewhere = await here.enter(other)
+        assert await here.rooms.close(project.id, code=4404, reason="deleted") == 1
+        assert wire.closed == (4404, "deleted")
+        assert elsewhere.closed is None
+
+
+async def test_a_stop_makes_durable_what_was_said_last(database: Database) -> None:
+    async with house(database) as here:
+        project = await people.song(database)
+        live, one, _ = await here.enter(project)
+        for update in people.letters("last words"):
+            live.submit(one, update)
+    async with house(database) as later:
+        assert words(await later.rooms.snapshot(project.document_id)) == "last words"
