@@ -156,10 +156,7 @@ class Inserter:
         # uvloop calls a reader once for a socket that broke, and no more. What is behind the data that was just
         # read (a warning, then the end of a backend that crashed) has to be seen in this call or never.
         if self._socket >= 0:
-            try:
-                self._pgconn.consume_input()
-            except psycopg.Error as error:
-                self._break(error)
+            self._read()
 
     def _read(self) -> None:
         pgconn = self._pgconn

@@ -160,8 +160,21 @@ class Hub:
             except db.DatabaseUnavailable:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
+            except Exception:
+                self._give_up(poisoned)
+                raise
             poisoned.rebuilt(document)
             return
+
+    def _give_up(self, lost: room.Room) -> None:
+        """A room whose document cannot be had: whoever is in it is sent away, to a new room if that can be opened."""
+        for one in list(lost.clients.values()):
+            one.close(Code.SERVER_ERROR, "the document could not be loaded")
+        if self._rooms.get(lost.document_id) is lost:
+            del self._rooms[lost.document_id]
+            metrics.rooms.set(len(self._rooms))
+        lost.given_up = True
+        lost.clean.set()
 
     # -- durability ---------------------------------------------------------------------------------------------
 
@@ -279,12 +292,16 @@ class Hub:
 
     async def _settled(self, document_id: int) -> room.Room:
         """The room with nothing left to do: what its clients said before is in its document."""
-        live = await self.open(await self._address(document_id))
+        address = await self._address(document_id)
+        live = await self.open(address)
         while True:
             live.turn()
-            if live.clean.is_set():
+            if live.given_up:
+                live = await self.open(address)
+            elif live.clean.is_set():
                 return live
-            await live.clean.wait()
+            else:
+                await live.clean.wait()
 
     async def close(self, project_id: UUID, *, code: int, reason: str) -> int:
         """Close every socket of a project and let its rooms go."""

@@ -120,6 +120,7 @@ class Room:
         self.idle_since: float | None = clock.monotonic()
         self.clean = asyncio.Event()
         self.clean.set()
+        self.given_up = False
         self._journal = writer
         self._durability = durable
         self._limits = limits
@@ -230,7 +231,7 @@ class Room:
     def turn(self) -> Outcome:
         """Apply, journal, fan out, answer; in this order."""
         self._scheduled = False
-        if not self.clean.is_set():
+        if not self.clean.is_set() or self.given_up:
             return Outcome(0, 0)
         deltas: list[bytes] = []
         sources: set[int] = set()
@@ -274,9 +275,9 @@ class Room:
                 try:
                     kept += self._apply(author, part, deltas, sources)
                 except replica.Poisoned as poison:
-                    rest = self._without_offender(part, poison)
+                    rest, offender = self._without_offender(part, poison)
                     for later in parts[done:]:
-                        rest.extend(later)
+                        rest.extend(_not_of(offender, later))
                     self._updates = {author: rest, **authors} if rest.updates else authors
                     self._one_by_one = self._one_by_one or one_by_one
                     return kept
@@ -307,17 +308,25 @@ class Room:
             kept += self._keep(author, group.sources[index], group.updates[index])
         return kept
 
-    def _without_offender(self, group: Group, poison: replica.Poisoned) -> Group:
-        """The document is suspect and not asked again; what of the group is to be applied to a clean one."""
+    def _without_offender(
+        self, group: Group, poison: replica.Poisoned
+    ) -> tuple[Group, Source | None]:
+        """The document is suspect and not asked again; what of the group is to be applied to a clean one.
+
+        And whose update it was, if that is known: what it sent later is not taken.
+        """
         self.clean.clear()
         _log.warning("poison_update", document=self.document_id, cause=str(poison))
         if poison.index is None and len(group.updates) > 1:
             # It showed only at the commit: each alone, on the clean document, tells whose it was.
             self._one_by_one = True
-            return group
+            return group, None
         offender = group.sources[poison.index or 0]
         _refuse(offender, connection.POISON)
-        return group.only(lambda index: group.sources[index] is not offender)
+        first = poison.index or 0
+        before = group.only(lambda index: index < first)
+        before.extend(_not_of(offender, group.only(lambda index: index > first)))
+        return before, offender
 
     def _write(self, author: UUID | None, payload: bytes) -> None:
         self.last_ticket = self._journal.append(
@@ -516,6 +525,10 @@ _KEEPALIVE: Final = frames.binary(yjs.KEEPALIVE)
 
 def _presence_frame(states: list[awareness.State]) -> bytes:
     return frames.binary(yjs.awareness(awareness.encode(states)))
+
+
+def _not_of(offender: Source | None, group: Group) -> Group:
+    return group.only(lambda index: group.sources[index] is not offender)
 
 
 def _refuse(source: Source, why: connection.Refusal) -> None:

@@ -358,21 +358,24 @@ async def test_stopping_tells_those_who_wait_and_leaves_no_session(
             await journal.wait(ticket)
         stopped.append(ticket)
 
-    async def stops_under_way(group: anyio.abc.TaskGroup) -> Journal:
+    async def stops_under_way(
+        group: anyio.abc.TaskGroup, other: psycopg.Connection[Any]
+    ) -> Journal:
         async with running(database_url) as journal:
             await journal.wait(journal.append(entry()))
-            with psycopg.connect(database_url) as other:
-                other.execute("LOCK TABLE journal")
-                group.start_soon(waits, journal, journal.append(entry()))
-                while not sql(SESSIONS + " AND wait_event_type = 'Lock'"):
-                    await anyio.lowlevel.checkpoint()
-                return journal
+            other.execute("LOCK TABLE journal")
+            group.start_soon(waits, journal, journal.append(entry()))
+            while not sql(SESSIONS + " AND wait_event_type = 'Lock'"):
+                await anyio.lowlevel.checkpoint()
+            return journal
 
-    async with anyio.create_task_group() as group:
-        journal = await stops_under_way(group)
-        with pytest.raises(JournalStopped):
-            await journal.wait(2)
-    assert stopped == [2]
+    # The table stays locked until the journal has stopped: the second entry cannot be written.
+    with psycopg.connect(database_url) as other:
+        async with anyio.create_task_group() as group:
+            journal = await stops_under_way(group, other)
+            with pytest.raises(JournalStopped):
+                await journal.wait(2)
+        assert stopped == [2]
     with anyio.fail_after(15):
         while sql(SESSIONS):
             await anyio.lowlevel.checkpoint()
