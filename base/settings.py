@@ -111,7 +111,7 @@ class Settings:
         10, "connections to PostgreSQL for everything but the journal", least=1
     )
     pending_updates: int = _setting(
-        1000, "updates kept per room whose dependencies have not arrived yet"
+        200, "updates kept per room whose dependencies have not arrived yet"
     )
 
     @classmethod

@@ -121,7 +121,11 @@ async def _serve(
     owner = tasks.Tasks()
     database = await db.Database.open(backing.database_url, size=config.database_pool)
     store = await redis.Redis.connect(backing.redis_url)
-    writer = journal.Journal(backing.database_url, linger=config.journal_linger_ms / 1000)
+    writer = journal.Journal(
+        backing.database_url,
+        linger=config.journal_linger_ms / 1000,
+        on_lost=lambda entry, error: rooms.lost(entry, error),
+    )
     writing = owner.spawn("journal", writer.run())
     rooms = hub.Hub(settings=config, database=database, writer=writer, owner=owner)
     parts = services.assemble(

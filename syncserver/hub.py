@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from base.settings import Settings
-    from syncserver.client import Client
+    from syncserver.client import Client, Wire
 
 _log = log.get("syncserver.hub")
 
@@ -33,6 +33,8 @@ _ENCODING_SECONDS: Final = 10.0
 """A kept encoding of a whole document is let go after this long without a newcomer."""
 _WORTH_FOLDING: Final = 100
 """Journal rows that make a compaction worth while when a room is unloaded anyway."""
+_MOST_REBUILDS: Final = 50
+"""Rebuilds of a room in a row, with nothing applied in between, after which it is given up."""
 _FORGETFUL_SECONDS: Final = 60.0
 """A room that has just been opened does not know which clocks its clients remember of one another."""
 _DRAIN_SECONDS: Final = 15.0
@@ -76,11 +78,12 @@ class Hub:
         self._opening: dict[int, asyncio.Future[room.Room]] = {}
         self._unloading: set[int] = set()
         self._compacting: set[int] = set()
-        self._deleted: set[UUID] = set()
         self._budget = Budget(_RESYNC_BYTES)
         self._durability = Durability(writer)
         self._paused = False
         self.connections = 0
+        self.closings = 0
+        """How often a project was closed: an admission that began before is asked again."""
         writer.add_listener(self._on_durable)
 
     # -- opening ------------------------------------------------------------------------------------------------
@@ -144,11 +147,25 @@ class Hub:
     async def _replica(self, document_id: int) -> tuple[replica.Replica, documents.LoadedDocument]:
         async with self._database.transaction() as tx:
             loaded = await documents.load(tx, document_id)
-        return replica.Replica(loaded.snapshot, loaded.tail), loaded
+        document = replica.Replica(loaded.snapshot, loaded.tail)
+        if document.left_out:
+            _log.error("updates_left_out", document=document_id, updates=len(document.left_out))
+        return document, loaded
+
+    def lost(self, entry: journal.Entry, error: Exception) -> None:
+        """The journal's `on_lost`: PostgreSQL will never take this entry, so nobody may be told that it did."""
+        _log.error("entry_not_stored", document=entry.document_id, error=type(error).__name__)
+        live = self._rooms.get(entry.document_id)
+        if live is not None:
+            self._give_up(live)
 
     # -- poison -------------------------------------------------------------------------------------------------
 
     def _rebuild_soon(self, poisoned: room.Room) -> None:
+        poisoned.rebuilds += 1
+        if poisoned.rebuilds > _MOST_REBUILDS:
+            self._give_up(poisoned)
+            return
         self._tasks.spawn(f"rebuild:{poisoned.document_id}", self._rebuild(poisoned))
 
     async def _rebuild(self, poisoned: room.Room) -> None:
@@ -261,6 +278,11 @@ class Hub:
         """Every admitted client."""
         return [one for live in self._rooms.values() for one in live.clients.values()]
 
+    def resume_reading(self, socket: Wire) -> None:
+        """A client that has read what it had; it waits on if everybody does."""
+        if not self._paused:
+            socket.resume_reading()
+
     def admit_reading(self, newcomer: Client) -> None:
         """A client that comes while the journal is behind waits like the others."""
         if self._paused:
@@ -276,7 +298,10 @@ class Hub:
     async def snapshot(self, document_id: int) -> bytes:
         """The live state as one v1 update, without what waits for its dependencies."""
         live = await self._settled(document_id)
-        return live.replica.full()
+        try:
+            return live.replica.full()
+        except replica.Poisoned as poison:
+            raise ports.RoomUnavailable from poison
 
     async def apply(self, document_id: int, update: bytes, author: UUID) -> ports.Applied:
         """Apply an update as one more writer in the room; returns once it is durable."""
@@ -306,6 +331,7 @@ class Hub:
     async def close(self, project_id: UUID, *, code: int, reason: str) -> int:
         """Close every socket of a project and let its rooms go."""
         closed = 0
+        self.closings += 1
         for live in list(self._rooms.values()):
             if live.project_id != project_id:
                 continue

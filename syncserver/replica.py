@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _SHARED_FROM: Final = 64 * 1024
 """Full states above this many bytes are encoded once and kept for those who join next."""
 
+_MOST_LEFT_OUT: Final = 20
+"""Stored updates that may be left out of a document before it counts as damaged."""
+
 _SMALL_STATE: Final = 512
 """Up to this many bytes a state vector is quicker asked as it is than cut down to one client."""
 
@@ -69,20 +72,56 @@ class Replica:
 
         Raises crdt.MalformedUpdate and crdt.PoisonUpdate when that itself cannot be applied.
         """
-        self._bare = BareDoc(None, None, None)
-        self._doc: crdt.Document = Doc(doc=self._bare)
-        self.yroom = YRoom(ydoc=self._doc)
         self.pending: list[bytes] = []
+        self.left_out: list[bytes] = []
+        """Stored updates that cannot be applied. They stay in the journal, and out of the document."""
         self._emitted: list[bytes] = []
         self._full: bytes | None = None
         self._since: list[bytes] = []
         self._since_bytes = 0
         stored = list(tail) if snapshot is None else [snapshot, *tail]
         self.size = sum(map(len, stored))
+        self._renew()
         if stored:
-            crdt.apply_all(self._doc, stored)
-            self.pending = [tail[index] for index in crdt.settle(self._doc, tail)]
+            try:
+                crdt.apply_all(self._doc, stored)
+                self._settle_tail(tail)
+            except (crdt.PoisonUpdate, crdt.MalformedUpdate):
+                self._load_singly(snapshot, tail)
         self._subscription = self._bare.observe(self._on_change)
+
+    def _renew(self) -> None:
+        self._bare = BareDoc(None, None, None)
+        self._doc: crdt.Document = Doc(doc=self._bare)
+        self.yroom = YRoom(ydoc=self._doc)
+
+    def _settle_tail(self, tail: Sequence[bytes]) -> None:
+        self.pending = [tail[index] for index in crdt.settle(self._doc, tail)]
+
+    def _load_singly(self, snapshot: bytes | None, tail: Sequence[bytes]) -> None:
+        """Build from what can be applied: each update on its own, as it once was, without those that fail.
+
+        yrs may fail on updates together that it took one by one. A document must open all the same.
+        Raises crdt.PoisonUpdate when too many fail, or the snapshot itself.
+        """
+        rows = list(tail)
+        while True:
+            self._renew()
+            if snapshot is not None:
+                crdt.apply_all(self._doc, [snapshot])
+            index = 0
+            try:
+                while index < len(rows):
+                    crdt.apply_all(self._doc, [rows[index]])
+                    index += 1
+                index = -1  # if settling fails, the newest goes
+                self._settle_tail(rows)
+            except (crdt.PoisonUpdate, crdt.MalformedUpdate):
+                if len(self.left_out) >= _MOST_LEFT_OUT:
+                    raise
+                self.left_out.append(rows.pop(index))
+                continue
+            return
 
     def _on_change(self, event: TransactionEvent) -> None:
         self._emitted.append(event.update)
@@ -144,8 +183,8 @@ class Replica:
             raise Poisoned(index, cause) from cause
         return tuple(waiting)
 
-    def settle(self) -> bytes | None:
-        """What of `pending` comes loose now that something new has arrived, as an update; None if nothing.
+    def settle(self) -> list[bytes]:
+        """What of `pending` comes loose now that something new has arrived, as updates in order.
 
         Raises Poisoned.
         """
@@ -154,12 +193,10 @@ class Replica:
             self.pending = [self.pending[index] for index in crdt.settle(self._doc, self.pending)]
         except (crdt.PoisonUpdate, crdt.MalformedUpdate) as cause:
             raise Poisoned(None, cause) from cause
-        loose = self._emitted
-        if not loose:
-            return None
-        delta = loose[0] if len(loose) == 1 else crdt.merge(loose)
-        self._remember(delta)
-        return delta
+        loose = [delta for delta in self._emitted if delta != crdt.NOTHING]
+        for delta in loose:
+            self._remember(delta)
+        return loose
 
     def _remember(self, delta: bytes) -> None:
         self.size += len(delta)
@@ -197,8 +234,13 @@ class Replica:
             raise Poisoned(None, cause) from cause
 
     def full(self) -> bytes:
-        """The whole state as one update (without what waits for dependencies)."""
-        update = self._doc.get_update()
+        """The whole state as one update (without what waits for dependencies). Raises Poisoned."""
+        try:
+            update = self._doc.get_update()
+        except BaseException as cause:
+            if not crdt.is_poison(cause):
+                raise
+            raise Poisoned(None, cause) from cause
         self.size = len(update)
         return update
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from base import clock, log, metrics
 from docstore import journal
 from syncserver import budget, client, connection, durability, presence, replica
+from syncserver.group import Group, Source
 from syncserver.wire import awareness, events, frames, yjs
 
 if TYPE_CHECKING:
@@ -35,19 +36,6 @@ what its writes cost. Then what others write meanwhile shares them. Below the le
 
 _EVERYTHING: Final = b"\x00"
 """The state vector of somebody who has nothing."""
-
-
-class Source(Protocol):
-    """Where an update came from: a client, or a request over REST."""
-
-    @property
-    def author(self) -> UUID | None:
-        """The account, None for a guest."""
-        ...
-
-    def refuse(self, why: connection.Refusal, /) -> None:
-        """Learn that an update was not taken."""
-        ...
 
 
 class Journal(Protocol):
@@ -70,26 +58,6 @@ class Outcome(NamedTuple):
 
     deltas: int
     pending: int
-
-
-class Group:
-    """The updates of one author in one turn, in order of arrival, and who sent each."""
-
-    __slots__ = ("sources", "updates")
-
-    def __init__(self, sources: list[Source], updates: list[bytes]) -> None:
-        self.sources = sources
-        self.updates = updates
-
-    def only(self, keep: Callable[[int], bool]) -> Group:
-        """Those whose index is to be kept."""
-        kept = [index for index in range(len(self.updates)) if keep(index)]
-        return Group([self.sources[i] for i in kept], [self.updates[i] for i in kept])
-
-    def extend(self, other: Group) -> None:
-        """The other's after these."""
-        self.sources += other.sources
-        self.updates += other.updates
 
 
 class Room:
@@ -121,6 +89,7 @@ class Room:
         self.clean = asyncio.Event()
         self.clean.set()
         self.given_up = False
+        self.rebuilds = 0
         self._journal = writer
         self._durability = durable
         self._limits = limits
@@ -134,10 +103,13 @@ class Room:
         self._earliest = 0.0
         self._last_writer = 0
         self._updates: dict[UUID | None, Group] = {}
-        self._joiners: list[tuple[client.Client, bytes]] = []
+        self._joiners: dict[client.Client, bytes] = {}
         self._late: list[client.Client] = []
+        self._curious: set[client.Client] = set()
         self._after: list[Callable[[], None]] = []
         self._people: list[awareness.State] = []
+        self._unsettled = False
+        self._loose: list[bytes] = []
 
     # -- what arrives -------------------------------------------------------------------------------------------
 
@@ -159,6 +131,7 @@ class Room:
     def leave(self, leaver: client.Client) -> None:
         """A socket is gone. Its presence stays for the grace period, in case it comes back at once."""
         leaver.closed = True
+        self._joiners.pop(leaver, None)
         if self.clients.pop(leaver.id, None) is None:
             return
         self._resyncs.give_back(leaver.resyncing)
@@ -174,13 +147,13 @@ class Room:
             self.submit(sender, body)
             return
         if kind == events.STEP1:
-            self._joiners.append((sender, body))
+            self._joiners[sender] = body
         elif kind == events.SYNC_STATUS:
             self._after.append(partial(_acknowledge, sender, body))
         elif kind == events.AWARENESS:
             self._hear_presence(sender, body)
         elif kind == events.QUERY_AWARENESS:
-            sender.write(_presence_frame(self.presence.states(clock.monotonic())))
+            self._curious.add(sender)
         elif kind == events.REFUSED:
             metrics.rejected_updates_total.labels("read_only").inc()
             sender.warn("you may read this project but not change it")
@@ -237,15 +210,25 @@ class Room:
         sources: set[int] = set()
         kept = 0
         if self._updates:
-            kept = self._apply_all(deltas, sources)
+            try:
+                kept = self._apply_all(deltas, sources)
+            except Exception:  # noqa: BLE001 (a mistake of ours: nobody may be told that all is well)
+                self._fail()
+                return Outcome(0, 0)
+        if self._loose:
+            deltas += self._loose
+            self._loose = []
+            sources.add(0)
         if deltas or self._people:
             self._fan_out(deltas, sources)
         outcome = Outcome(len(deltas), kept)
         if not self.clean.is_set():
             self._on_poison(self)
             return outcome
+        if self._curious:
+            self._show_presence()
         if self._joiners:
-            joiners, self._joiners = self._joiners, []
+            joiners, self._joiners = self._joiners, {}
             self._welcome(joiners)
         if self._late:
             self._catch_up()
@@ -254,6 +237,15 @@ class Room:
             for then in after:
                 self.when_durable(then)
         return outcome
+
+    def _fail(self) -> None:
+        """Something is wrong that was not foreseen: everybody reconnects, sends again what is missing, and is served anew."""
+        _log.exception("turn_failed", document=self.document_id)
+        self._after = []
+        for one in list(self.clients.values()):
+            one.close(connection.Code.SERVER_ERROR, "the room failed")
+        self.clean.clear()
+        self._on_poison(self)
 
     def _apply_all(self, deltas: list[bytes], sources: set[int]) -> int:
         """Every author's updates of this turn; how many of them are kept because they wait for others.
@@ -267,7 +259,15 @@ class Room:
             author, group = next(iter(authors.items()))
             del authors[author]
             metrics.updates_in_total.inc(len(group.updates))
-            parts = [group]
+            try:
+                if self._outgrows(group):
+                    group = self._within_size(group)
+            except replica.Poisoned as poison:
+                _log.warning("poison_document", document=self.document_id, cause=str(poison))
+                self.clean.clear()
+                self._updates = {author: group, **authors}
+                return kept
+            parts = [group] if group.updates else []
             if one_by_one:
                 pairs = zip(group.sources, group.updates, strict=True)
                 parts = [Group([source], [update]) for source, update in pairs]
@@ -277,12 +277,14 @@ class Room:
                 except replica.Poisoned as poison:
                     rest, offender = self._without_offender(part, poison)
                     for later in parts[done:]:
-                        rest.extend(_not_of(offender, later))
+                        rest.extend(later.without(offender))
                     self._updates = {author: rest, **authors} if rest.updates else authors
                     self._one_by_one = self._one_by_one or one_by_one
                     return kept
         if deltas and self.replica.pending:
-            self._settle(deltas, sources)
+            # Even the writer of this turn may not have what came loose with it.
+            sources.add(0)
+            self._unsettled = True
         return kept
 
     def _apply(
@@ -292,13 +294,10 @@ class Room:
 
         Raises replica.Poisoned: then nothing of them counts (promise 2).
         """
-        if self.replica.size + sum(map(len, group.updates)) > self._limits.document_bytes:
-            group = self._within_size(group)
-        if not group.updates:
-            return 0
         result = self.replica.apply(group.updates)
         for index in result.malformed:
             _refuse(group.sources[index], connection.MALFORMED)
+        self.rebuilds = 0
         if result.delta is not None:
             deltas.append(result.delta)
             self._write(author, result.delta)
@@ -325,7 +324,7 @@ class Room:
         _refuse(offender, connection.POISON)
         first = poison.index or 0
         before = group.only(lambda index: index < first)
-        before.extend(_not_of(offender, group.only(lambda index: index > first)))
+        before.extend(group.only(lambda index: index > first).without(offender))
         return before, offender
 
     def _write(self, author: UUID | None, payload: bytes) -> None:
@@ -347,8 +346,12 @@ class Room:
         self._write(author, update)
         return 1
 
-    def _settle(self, deltas: list[bytes], sources: set[int]) -> None:
-        """Something new came while others waited: whatever comes loose is told, but was journaled when it came."""
+    def _settle(self) -> None:
+        """Something new came while others waited: what comes loose is told; it was journaled when it came.
+
+        yrs sees most of it by itself. Looking costs time in proportion to what waits, so it is done by the tick.
+        """
+        self._unsettled = False
         try:
             loose = self.replica.settle()
         except replica.Poisoned as poison:
@@ -356,10 +359,10 @@ class Room:
             _log.warning("poison_update", document=self.document_id, cause=str(poison))
             self.clean.clear()
             return
-        if loose is not None:
-            deltas.append(loose)
-        # Even the writer of this turn may not have what has now come loose.
-        sources.add(0)
+        self._loose.extend(loose)
+
+    def _outgrows(self, group: Group) -> bool:
+        return self.replica.size + sum(map(len, group.updates)) > self._limits.document_bytes
 
     def _within_size(self, group: Group) -> Group:
         self.replica.full()  # corrects the estimate
@@ -406,23 +409,45 @@ class Room:
             company = reached * _COMPANY_SECONDS
             self._earliest = now + min(company, _COMPANY_MOST) if company > _COMPANY_LEAST else 0.0
 
-    def _welcome(self, joiners: list[tuple[client.Client, bytes]]) -> None:
+    def _welcome(self, joiners: dict[client.Client, bytes]) -> None:
         """Answer the SyncStep1 of this turn; equal questions share one answer."""
         answers: dict[bytes, bytes] = {}
         self._last_welcome = clock.monotonic()
-        for joiner, state_vector in joiners:
+        for joiner, state_vector in joiners.items():
             if joiner.closed:
+                continue
+            if joiner.behind is not None:
+                self._joiners[joiner] = (
+                    state_vector  # it asks more than it reads; answered when it has read
+                )
                 continue
             answer = answers.get(state_vector)
             if answer is None:
                 try:
                     answer = self._answer(state_vector)
-                except (ValueError, replica.Poisoned):
+                except ValueError:
                     joiner.close(connection.Code.BAD_DATA, "this state vector cannot be read")
                     continue
+                except replica.Poisoned as poison:
+                    # Not this client's fault: it may come back to a rebuilt document.
+                    _log.warning("poison_document", document=self.document_id, cause=str(poison))
+                    joiner.close(connection.Code.SERVER_ERROR, "the document could not be read")
+                    self.clean.clear()
+                    self._on_poison(self)
+                    return
                 answers[state_vector] = answer
             joiner.write(answer)
             joiner.told = True
+
+    def _show_presence(self) -> None:
+        """Answer those who asked in this turn who is here."""
+        curious, self._curious = self._curious, set()
+        here = _presence_frame(self.presence.states(clock.monotonic()))
+        for one in curious:
+            if one.behind is not None:
+                one.missed_presence = True
+            elif not one.closed:
+                one.write(here)
 
     def _answer(self, state_vector: bytes) -> bytes:
         if state_vector in (b"", _EVERYTHING):
@@ -442,6 +467,8 @@ class Room:
         """The transport has drained: at the end of the turn the client is brought from where it stopped to now."""
         self._resyncs.give_back(slow.resyncing)
         slow.resyncing = 0
+        if self._joiners:
+            self._schedule()
         if slow.behind is not None and slow not in self._late:
             self._late.append(slow)
             self._schedule()
@@ -491,7 +518,9 @@ class Room:
         gone = self.presence.due(now)
         if gone:
             self._people.extend(gone)
-        if gone or self._late:
+        if self._unsettled and self.clean.is_set():
+            self._settle()
+        if gone or self._late or self._loose or self._joiners:
             self._schedule()
         if now - self._last_welcome > keep_encoding:
             self.replica.forget_encoding()
@@ -525,10 +554,6 @@ _KEEPALIVE: Final = frames.binary(yjs.KEEPALIVE)
 
 def _presence_frame(states: list[awareness.State]) -> bytes:
     return frames.binary(yjs.awareness(awareness.encode(states)))
-
-
-def _not_of(offender: Source | None, group: Group) -> Group:
-    return group.only(lambda index: group.sources[index] is not offender)
 
 
 def _refuse(source: Source, why: connection.Refusal) -> None:

@@ -39,7 +39,9 @@ class Reception:
 
     def accept(self, socket: transport.Socket, request: transport.Request) -> transport.Listener:
         """The transport's `Accept`."""
-        opened = Session(self._next_id, socket, self._limits, self._left)
+        opened = Session(
+            self._next_id, socket, self._limits, self._left, self._rooms.resume_reading
+        )
         self._next_id += 1
         self.sessions.add(opened)
         self._rooms.connections = len(self.sessions)
@@ -49,12 +51,17 @@ class Reception:
     async def _admit(self, newcomer: Session, request: transport.Request) -> None:
         try:
             async with asyncio.timeout(self._settings.auth_timeout_seconds):
-                answer = await self._gate.admit(request)
-                if isinstance(answer, connection.Closing):
-                    newcomer.end(answer.code, answer.reason)
-                    return
-                address = hub.Address(answer.project.document_id, answer.project.id)
-                live = await self._rooms.open(address)
+                while True:
+                    closings = self._rooms.closings
+                    answer = await self._gate.admit(request)
+                    if isinstance(answer, connection.Closing):
+                        newcomer.end(answer.code, answer.reason)
+                        return
+                    address = hub.Address(answer.project.document_id, answer.project.id)
+                    live = await self._rooms.open(address)
+                    if closings == self._rooms.closings:
+                        break
+                    # Some project was closed meanwhile, perhaps this one: what held then may not hold now.
         except (TimeoutError, db.DatabaseUnavailable, redis.RedisUnavailable) as problem:
             _log.warning("admission failed", problem=type(problem).__name__)
             newcomer.end(Code.TRY_LATER, "the server cannot look you up right now")
@@ -104,10 +111,12 @@ class Session:
         socket: transport.Socket,
         limits: connection.Limits,
         on_left: Callable[[Session], None],
+        resume: Callable[[transport.Socket], None],
     ) -> None:
         self.id = number
         self._socket = socket
         self._on_left = on_left
+        self._resume = resume
         self._protocol = connection.Connection(yjs.read, limits)
         self._receive = self._protocol.receive
         self._quick = self._protocol.quick
@@ -141,11 +150,14 @@ class Session:
         """The transport holds more than it should."""
         if self._room is not None:
             self._room.fell_behind(self.client)
+            # Who does not read its answers asks no further questions.
+            self._socket.pause_reading()
 
     def drained(self) -> None:
         """The transport can take more."""
         if self._room is not None:
             self._room.caught_up(self.client)
+            self._resume(self._socket)
 
     def lost(self) -> None:
         """The socket is gone: leave the room."""

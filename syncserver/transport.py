@@ -9,6 +9,7 @@ Decides nothing about messages: limits on frames, timeouts and the close handsha
 from __future__ import annotations
 
 import asyncio
+import re
 import socket as sockets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
@@ -49,6 +50,14 @@ _CLOSE_SECONDS: Final = 3.0
 """How long a closed socket may take to answer with its own close frame."""
 _DEAD_PEER_MS: Final = 30_000
 _MESSAGE_TOO_BIG: Final = 1009
+_NORMAL: Final = 1000
+_NEVER_SENT: Final = (1005, 1006, 1015)
+"""Close codes that must not appear in a frame (RFC 6455 7.4.1)."""
+_MOST_FIELDS: Final = 32
+_READ_BYTES: Final = 64 * 1024
+_PART_COST: Final = 64
+"""Bytes of memory that keeping even an empty fragment takes."""
+_CONNECTION: Final = re.compile(rb"(?i)(\r\nconnection: )[^\r\n]*\r\n")
 
 
 class Request(NamedTuple):
@@ -132,8 +141,10 @@ class Socket(WSListener):
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
             if not transport.is_close_frame_sent:
-                # Echo the code, as RFC 6455 5.5.1 asks; a close without a code is answered without one.
-                transport.send_close(frame.get_close_code())
+                # Echo the code, as RFC 6455 5.5.1 asks; one that stands for "none was given" is no code to send.
+                code = int(cast("int", frame.get_close_code()))
+                answer = _NORMAL if code < _NORMAL or code in _NEVER_SENT else code
+                transport.send_close(cast("Any", answer))
             transport.disconnect()
         elif kind == WSMsgType.TEXT:
             metrics.rejected_frames_total.labels("text").inc()
@@ -143,7 +154,7 @@ class Socket(WSListener):
                 self.close(Code.BAD_DATA, "a fragmented message is out of order")
                 return
             part = frame.get_payload_as_bytes()
-            self._parts_bytes += len(part)
+            self._parts_bytes += len(part) + _PART_COST
             if self._parts_bytes > self._options.frame_bytes:
                 self.too_large()
                 return
@@ -298,6 +309,9 @@ def protocol_class(accept: Accept, options: Options) -> type[asyncio.Protocol]:
 
         def data_received(self, data: bytes) -> None:
             """Take the upgrade request, which uvicorn hands over as bytes, into picows' own buffer."""
+            if self._socket is None:
+                # Firefox says `keep-alive, Upgrade`, which picows does not take; uvicorn has seen what it means.
+                data = _CONNECTION.sub(rb"\1Upgrade\r\n", data, count=1)
             rest = memoryview(data)
             while rest:
                 room = self.get_buffer(-1)
@@ -305,6 +319,10 @@ def protocol_class(accept: Accept, options: Options) -> type[asyncio.Protocol]:
                 room[:size] = rest[:size]
                 self.buffer_updated(size)
                 rest = rest[size:]
+
+        def get_buffer(self, sizehint: int) -> memoryview:
+            """Where the next bytes go: a bounded part, or a flood of tiny frames would be one endless turn."""
+            return super().get_buffer(sizehint)[:_READ_BYTES]
 
         def buffer_updated(self, nbytes: int) -> None:
             """Bytes arrived in the buffer."""
@@ -340,8 +358,13 @@ def protocol_class(accept: Accept, options: Options) -> type[asyncio.Protocol]:
 
 
 def _request(upgrade: WSUpgradeRequest, peer: object) -> Request:
-    target = urlsplit(upgrade.path.decode("latin-1"))
-    query = {name: values[-1] for name, values in parse_qs(target.query, max_num_fields=32).items()}
+    try:
+        target = urlsplit(upgrade.path.decode("latin-1"))
+        fields = parse_qs(target.query, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        # No address of ours looks like this: it leads to no room, and the client is told so.
+        target, fields = urlsplit("/"), dict[str, list[str]]()
+    query = {name: values[-1] for name, values in fields.items()}
     offered = upgrade.headers.get("Sec-WebSocket-Protocol", "")
     return Request(
         path=unquote(target.path),
