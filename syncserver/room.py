@@ -230,7 +230,7 @@ class Room:
         if self._joiners:
             joiners, self._joiners = self._joiners, {}
             self._welcome(joiners)
-        if self._late:
+        if self._late and self.clean.is_set():
             self._catch_up()
         if self._after:
             after, self._after = self._after, []
@@ -358,6 +358,7 @@ class Room:
             # What waits was journaled as it came, so the clean document will hold it and its room will see.
             _log.warning("poison_update", document=self.document_id, cause=str(poison))
             self.clean.clear()
+            self._on_poison(self)
             return
         self._loose.extend(loose)
 
@@ -433,6 +434,8 @@ class Room:
                     _log.warning("poison_document", document=self.document_id, cause=str(poison))
                     joiner.close(connection.Code.SERVER_ERROR, "the document could not be read")
                     self.clean.clear()
+                    # The others ask the rebuilt document.
+                    self._joiners.update((j, sv) for j, sv in joiners.items() if not j.closed)
                     self._on_poison(self)
                     return
                 answers[state_vector] = answer
