@@ -25,7 +25,8 @@ import psycopg
 import redis
 import redis.exceptions
 
-from base import child, embedded, settings
+from base import embedded, settings
+from base.embedded import claim
 from base.errors import AppError
 from docstore import migrate
 
@@ -215,7 +216,7 @@ def _reached(
     # A server that is just starting holds its claim, and asking it may fail: that is the truth.
     running = kept.running_url()
     if running is not None:
-        yield running, f"embedded, running in process {child.holder(data / f'{folder}.lock')}"
+        yield running, f"embedded, running in process {claim.holder(data / f'{folder}.lock')}"
         return
     with _running(kept) as url:
         yield url, "embedded, not running; started for this check"

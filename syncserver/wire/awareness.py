@@ -39,10 +39,13 @@ class Malformed(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """The entries of one update in wire order, and how many were left out for their size."""
+    """The entries of one update in wire order, and how many were left out."""
 
     states: list[State]
     oversize: int
+    """Larger than one state may be."""
+    unread: int = 0
+    """Announced beyond as many as were to be read."""
 
 
 _TRUNCATED = Malformed("awareness update is truncated")
@@ -57,12 +60,16 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
-def decode(payload: bytes, *, max_states: int, max_state_bytes: int) -> Decoded | Malformed:
+def decode(
+    payload: bytes, *, max_states: int, max_state_bytes: int, max_read: int | None = None
+) -> Decoded | Malformed:
     """Read an awareness update; any bytes are answered, none raise.
 
     All or nothing: one bad entry makes the whole update Malformed. A state longer than
     `max_state_bytes` of JSON is the exception, left out unread and counted, because an honest
-    client with a large state should stay invisible rather than be shut out.
+    client with a large state should stay invisible rather than be shut out. Another is an update
+    of more than `max_read` entries: those behind are neither read nor checked, but counted as the
+    update announces them, so that it costs no more than one that keeps to the limit.
 
     Of two entries about one client the last wins. y-protocols would apply them in turn and end
     there; refusing them would punish clients, who send back in one message what we relayed in
@@ -73,7 +80,8 @@ def decode(payload: bytes, *, max_states: int, max_state_bytes: int) -> Decoded 
         return Malformed("awareness update has too many states")
     states: dict[int, State] = {}
     oversize = 0
-    for _ in range(count):
+    read = count if max_read is None else min(count, max_read)
+    for _ in range(read):
         client_id, pos = lib0.read_var_uint(payload, pos)
         clock, pos = lib0.read_var_uint(payload, pos)
         raw, pos = lib0.read_var_bytes(payload, pos)
@@ -88,9 +96,9 @@ def decode(payload: bytes, *, max_states: int, max_state_bytes: int) -> Decoded 
         states[client_id] = State(client_id, clock, text)
     if pos < 0:
         return _TRUNCATED
-    if pos != len(payload):
+    if read == count and pos != len(payload):
         return Malformed("awareness update has trailing bytes")
-    return Decoded(list(states.values()), oversize)
+    return Decoded(list(states.values()), oversize, count - read)
 
 
 def encode(states: Iterable[State]) -> bytes:

@@ -15,7 +15,8 @@ import signal
 import sys
 from pathlib import Path
 
-from base import child, embedded, log
+from base import embedded, log
+from base.embedded import child
 
 
 def main() -> None:

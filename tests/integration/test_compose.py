@@ -14,7 +14,7 @@ import psycopg
 import redis
 import yaml
 
-from base.embedded import _redis_program
+from base.embedded.redis import program
 
 if TYPE_CHECKING:
     import pytest
@@ -83,7 +83,7 @@ def test_the_command_of_redis_starts_one_that_writes_to_disk(
     monkeypatch.chdir(tmp_path)  # the whole path may be too long for a socket
     arguments = SERVICES["redis"]["command"][1:]
     with subprocess.Popen(
-        [str(_redis_program()), *arguments, "--port", "0", "--unixsocket", "s"],
+        [str(program()), *arguments, "--port", "0", "--unixsocket", "s"],
         stdout=subprocess.PIPE,
         text=True,
     ) as server:

@@ -20,10 +20,10 @@ import psycopg.conninfo
 import pytest
 import redis
 
-from base import child, places
-from base.child import DataFolderInUse
-from base.embedded import EmbeddedPostgres, EmbeddedRedis
-from base.places import Account, ServerFailed
+from base.embedded import EmbeddedPostgres, EmbeddedRedis, claim, places
+from base.embedded.claim import DataFolderInUse
+from base.embedded.places import Account, ServerFailed
+from base.embedded.programs import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -327,7 +327,7 @@ def test_a_forked_worker_that_outlives_its_owner_does_not_hold_the_folder(
     assert owner.worker is not None
     assert psutil.pid_exists(owner.worker)
     with running(data):
-        assert child.claimed(data / "postgres.lock")
+        assert claim.claimed(data / "postgres.lock")
 
 
 def test_a_cluster_that_was_only_half_made_is_made_again(data: Path) -> None:
@@ -344,7 +344,7 @@ def test_a_cluster_of_another_version_is_refused_with_advice(data: Path) -> None
     (data / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(ServerFailed, match=r"16.*18"):
         EmbeddedPostgres(data).start()
-    assert not child.claimed(data / "postgres.lock")
+    assert not claim.claimed(data / "postgres.lock")
 
 
 def test_a_server_that_gives_up_says_why_and_lets_go_of_the_folder(data: Path) -> None:
@@ -356,8 +356,8 @@ def test_a_server_that_gives_up_says_why_and_lets_go_of_the_folder(data: Path) -
         EmbeddedPostgres(data).start()
     with pytest.raises(ServerFailed, match=r"AOF.*redis\.log|redis\.log"):
         EmbeddedRedis(data).start()
-    assert not child.claimed(data / "postgres.lock")
-    assert not child.claimed(data / "redis.lock")
+    assert not claim.claimed(data / "postgres.lock")
+    assert not claim.claimed(data / "redis.lock")
 
 
 @as_root
@@ -407,7 +407,7 @@ def test_programs_that_the_account_cannot_reach_are_copied_and_the_copy_is_kept_
     nobody = pwd.getpwnam("nobody")
     account = Account(nobody.pw_uid, nobody.pw_gid)
     parts = ("bin/tool", "share")
-    programs = places.Programs()
+    programs = Programs()
     assert programs.folder(source, parts, account) == source
     data.parent.chmod(0o700)
     copy = programs.folder(source, parts, account)

@@ -253,7 +253,7 @@ class BadNetwork(RuleBasedStateMachine):
     def meddle(self, n: int, clock: int, *, new: bool, null: bool) -> None:
         """Somebody else speaks of a client, as its first word or later."""
         victim = self.clients[n]
-        if victim.id not in self.here._entries:
+        if victim.id not in self.here._owners.entries:
             return
         if self.mallory is None or new:
             if self.mallory is not None:
@@ -273,7 +273,7 @@ class BadNetwork(RuleBasedStateMachine):
         assert heard.malformed is None
         for state in heard.relay:
             self.check_relayed(sender, state)
-        entry = self.here._entries.get(sender.id)
+        entry = self.here._owners.entries.get(sender.id)
         if entry is None or entry.connection != connection:
             self.heard.pop(connection, None)
         elif sender.id in ids(heard.relay):
@@ -314,7 +314,7 @@ class BadNetwork(RuleBasedStateMachine):
 
     def waits(self, client: Stock) -> bool:
         """Whoever comes back without saying who it is waits until its former self is gone."""
-        entry = self.here._entries.get(client.id)
+        entry = self.here._owners.entries.get(client.id)
         return client.onlooker and (entry is None or entry.connection != client.connection)
 
     def visible(self) -> dict[int, object]:

@@ -172,6 +172,16 @@ def test_a_state_over_the_size_limit_is_left_out_and_counted() -> None:
     assert decode(payload, max_state_bytes=10) == Decoded([State(2, 1, "{}")], 1)
 
 
+def test_states_behind_as_many_as_are_wanted_are_counted_and_not_read() -> None:
+    payload = b"\x03" + b"\x01\x01\x02{}" + b"\x02\x01\x02{}" + b"no state"
+    found = [State(1, 1, "{}"), State(2, 1, "{}")]
+    read = awareness.decode(payload, max_states=100, max_state_bytes=5000, max_read=2)
+    assert read == Decoded(found, oversize=0, unread=1)
+    for enough in (3, None):
+        read = awareness.decode(payload, max_states=100, max_state_bytes=5000, max_read=enough)
+        assert isinstance(read, Malformed)
+
+
 def test_of_two_states_of_one_client_the_last_wins() -> None:
     payload = awareness.encode([State(1, 1, "{}"), State(2, 1, "{}"), State(1, 2, None)])
     assert decode(payload) == Decoded([State(1, 2, None), State(2, 1, "{}")], 0)

@@ -1,32 +1,27 @@
 """A server program that lives and dies with this process.
 
-Knows how to start one, how to make sure that it ends with us (also when we are killed), how to
-recognise one that an earlier process left behind, and how to claim a folder so that two processes
-never serve it. Knows nothing of PostgreSQL or Redis; `base/embedded.py` does.
+Knows how to start one, and how to make sure that it ends with us (also when we are killed). Knows
+nothing of PostgreSQL or Redis, nor of what earlier processes left behind (`orphans.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-import psutil
-
 from base import clock, log
-from base.errors import AppError
-from base.places import ServerFailed
+from base.embedded.places import ServerFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from base.places import Account
+    from base.embedded.places import Account
 
 _log = log.get(__name__)
 
@@ -35,12 +30,6 @@ PROGRESS_SECONDS: Final = 5.0
 
 LOG_BYTES: Final = 10 * 1024 * 1024
 """Size from which a server's log is set aside at its next start."""
-
-
-class DataFolderInUse(AppError):
-    """The data folder is in use by another process."""
-
-    code = "data_folder_in_use"
 
 
 # The launcher runs between us and the server: a fresh interpreter, so that no code of ours runs
@@ -195,128 +184,3 @@ def _log_file(path: Path) -> IO[bytes]:
             path.replace(path.with_suffix(".log.1"))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     return os.fdopen(descriptor, "ab")
-
-
-class Claim:
-    """The right of one living process to serve a folder: a lock on a file, gone when we are.
-
-    The file stays; only the lock counts. Its content (our process id) serves the message.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Take the claim at once. Raises DataFolderInUse, ServerFailed if the file is not ours."""
-        self._descriptor = _open_lock(path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._descriptor)
-            process = holder(path)
-            raise DataFolderInUse(
-                f"The data folder {path.parent} is in use by process {process}. "
-                "Stop that one first, or choose another folder with --data.",
-                process=process,
-            ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
-        # A forked worker would hold the lock as long as it lives, also without us.
-        _claims.add(self)
-
-    def release(self) -> None:
-        """Give it up; a second time does nothing."""
-        if self in _claims:
-            _claims.discard(self)
-            os.close(self._descriptor)
-
-    def forget(self) -> None:
-        """In a forked process: close the copy of the descriptor. The lock stays the parent's."""
-        os.close(self._descriptor)
-
-
-def _open_lock(path: Path, flags: int) -> int:
-    try:
-        return os.open(path, flags | os.O_CLOEXEC, 0o600)
-    except PermissionError:
-        raise ServerFailed(
-            f"{path} belongs to another account. Start the server as that account or as root, or "
-            "choose another folder with --data."
-        ) from None
-
-
-_claims: set[Claim] = set()
-
-
-def _forget_claims() -> None:
-    for claim in _claims:
-        claim.forget()
-    _claims.clear()
-
-
-os.register_at_fork(after_in_child=_forget_claims)
-
-
-def claimed(path: Path) -> bool:
-    """Whether a living process holds this claim."""
-    try:
-        descriptor = _open_lock(path, os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def holder(path: Path) -> str:
-    """The id of the process that took this claim last, as text for a message."""
-    return path.read_text(errors="replace").strip() or "unknown"
-
-
-def left_behind(programs: Collection[str], folder: Path) -> list[psutil.Process]:
-    """Servers of an earlier process (and their workers) that still work in this folder.
-
-    Both servers keep their data folder as their working directory, which tells them from a
-    stranger that has got the process id in some old pid file.
-    """
-    found: list[psutil.Process] = []
-    wanted = folder.stat()
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.name() in programs and process.pid != os.getpid():
-                there = Path(process.cwd()).stat()
-                if (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
-                    found.append(process)
-    return found
-
-
-def _alive(process: psutil.Process) -> bool:
-    """A zombie is not: where nobody collects the orphans of a container, it stays for good."""
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def end_left_behind(
-    processes: Sequence[psutil.Process], *steps: tuple[signal.Signals, float]
-) -> None:
-    """Ask them to end, with each signal in turn and its patience in seconds.
-
-    Workers of another one in the list are not asked; they end with it. Raises ServerFailed when
-    one stays.
-    """
-    pids = {process.pid for process in processes}
-    alive = list(processes)
-    for number, seconds in steps:
-        for process in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if process.ppid() not in pids:
-                    process.send_signal(number)
-        until = clock.monotonic() + seconds
-        while (alive := [one for one in alive if _alive(one)]) and clock.monotonic() < until:
-            psutil.wait_procs(alive, timeout=0.1)
-        if not alive:
-            return
-    raise ServerFailed(f"Process {alive[0].pid} of an earlier run does not end; end it by hand.")

@@ -8,11 +8,9 @@ Nothing here widens the permissions of a folder that we did not make.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
-import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from base.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
 PREFIX: Final = "syncsphere-"
 """Of everything that we put into the shared temporary folder."""
@@ -145,7 +143,7 @@ def make_socket_folder(folder: Path, account: Account | None) -> None:
         folder.mkdir(mode=0o700)
         if account is not None:
             os.chown(folder, account.uid, account.gid)
-    _check_private(folder, os.geteuid() if account is None else account.uid)
+    check_private(folder, os.geteuid() if account is None else account.uid)
 
 
 def forget_socket_folder(folder: Path, sockets: Path) -> None:
@@ -155,66 +153,11 @@ def forget_socket_folder(folder: Path, sockets: Path) -> None:
             sockets.rmdir()
 
 
-class Programs:
-    """The programs of a package, where the account that shall run them can reach them.
+def check_private(folder: Path, owner: int) -> None:
+    """Refuse a folder in the shared temporary place that somebody else has put there.
 
-    A virtual environment below root's home is closed to every other account, and PostgreSQL must
-    find its own libraries by path. So it gets a copy (24 MB, kept for the next start) in a place
-    that is open. While in use the copy is locked, which tells cleaners of temporary folders
-    (systemd-tmpfiles) to keep off; what they took in between is put back.
+    Raises ServerFailed.
     """
-
-    def __init__(self) -> None:
-        self._lock: int | None = None
-
-    def folder(self, source: Path, parts: Sequence[str], account: Account | None) -> Path:
-        """`source` itself, or a copy that has these parts of it."""
-        files = [path for part in parts for path in _files(source / part)]
-        if account is None or all(may_enter(path.parent, account) for path in files[:1]):
-            return source
-        mark = source.stat()
-        name = hashlib.sha256(f"{source} {mark.st_dev} {mark.st_ino}".encode()).hexdigest()[:16]
-        copy = SHORT / f"{PREFIX}programs-{name}"
-        with contextlib.suppress(FileExistsError):
-            copy.mkdir()
-        _check_private(copy, os.geteuid())
-        copy.chmod(0o755)
-        self.release()
-        self._lock = os.open(copy, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(self._lock, fcntl.LOCK_SH)
-        for path in files:
-            _copy(path, copy / path.relative_to(source))
-        return copy
-
-    def release(self) -> None:
-        """Nothing runs from the copy any more."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-def _files(path: Path) -> list[Path]:
-    return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy one file unless it is there; complete or not at all, whoever else does the same."""
-    wanted = source.stat()
-    with contextlib.suppress(FileNotFoundError):
-        if target.stat().st_size == wanted.st_size:
-            return
-    for folder in reversed(target.parents):
-        if not folder.exists():
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o755)
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.copyfile(source, fresh)
-    fresh.chmod(0o755 if wanted.st_mode & stat.S_IXUSR else 0o644)
-    fresh.replace(target)
-
-
-def _check_private(folder: Path, owner: int) -> None:
-    """Refuse a folder in the shared temporary place that somebody else has put there."""
     mark = folder.lstat()
     if not stat.S_ISDIR(mark.st_mode) or mark.st_uid != owner or mark.st_mode & 0o022:
         raise ServerFailed(f"{folder} is not ours: another account has made it. Remove it.")

@@ -1,22 +1,21 @@
-"""Children end as asked, claims exclude, logs stay small."""
+"""Children end as asked, and with the reason in their log, which stays small."""
 
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from base import child
-from base.child import Child, Claim, DataFolderInUse
-from base.places import ServerFailed
+from base.embedded import child
+from base.embedded.child import Child
+from base.embedded.places import ServerFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 STUBBORN = """
 import signal, sys
@@ -134,56 +133,3 @@ def test_a_large_log_is_set_aside_once(
     assert "third" in _said(tmp_path)
     assert "second" in (tmp_path / "tool.log.1").read_text()
     assert len(list(tmp_path.glob("tool.log*"))) == 2
-
-
-def test_a_claim_excludes_every_other_until_it_is_released(tmp_path: Path) -> None:
-    path = tmp_path / "a.lock"
-    assert not child.claimed(path)
-    claim = Claim(path)
-    assert child.claimed(path)
-    with pytest.raises(DataFolderInUse, match="--data"):
-        Claim(path)
-    claim.release()
-    claim.release()
-    assert not child.claimed(path)
-    Claim(path).release()
-
-
-def test_a_claim_dies_with_its_process(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from base.child import Claim;"
-        "claim = Claim(Path(sys.argv[1])); print('claimed', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "a.lock")],
-        cwd=Path(__file__).parents[3],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"claimed\n"
-        with pytest.raises(DataFolderInUse, match=str(other.pid)):
-            Claim(tmp_path / "a.lock")
-        other.kill()
-        other.wait()
-        Claim(tmp_path / "a.lock").release()
-
-
-def test_servers_of_an_earlier_run_are_known_by_name_and_folder(
-    tmp_path: Path,
-) -> None:
-    here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir()
-    there.mkdir()
-    left = [subprocess.Popen(["sleep", "60"], cwd=folder) for folder in (here, there)]
-    try:
-        found = child.left_behind(("sleep",), here)
-        assert [one.pid for one in found] == [left[0].pid]
-        assert child.left_behind(("postgres",), here) == []
-        child.end_left_behind(found, (signal.SIGTERM, 10.0))
-        assert child.left_behind(("sleep",), here) == []
-        assert left[1].poll() is None
-    finally:
-        for one in left:
-            one.kill()
-            one.wait()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from base import places
-from base.places import Account, ServerFailed
+from base.embedded import places
+from base.embedded.places import Account, ServerFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
