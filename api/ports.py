@@ -44,6 +44,12 @@ class PendingTooMany(UpdateRejected):
     code = "too_many_pending"
 
 
+class TooManyBroken(UpdateRejected):
+    """Too many of your updates broke this document; no more are taken for a minute."""
+
+    code = "too_many_broken_updates"
+
+
 class RoomUnavailable(AppError):
     """The project's room cannot be opened right now; try again in a moment."""
 

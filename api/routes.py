@@ -19,7 +19,13 @@ from api.route import JSON, OCTETS, Auth, Octets, Route
 from auth import errors as auth
 from base.db import DatabaseUnavailable
 from base.redis import RedisUnavailable
-from docstore.errors import CursorInvalid, DocumentNotFound, DocumentTooDeep, ProjectNotFound
+from docstore.errors import (
+    CursorInvalid,
+    DocumentNotFound,
+    DocumentTooDeep,
+    DocumentUnreadable,
+    ProjectNotFound,
+)
 
 if TYPE_CHECKING:
     from api.requests import Call
@@ -163,6 +169,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             ProjectNotFound,
             DocumentNotFound,
             DocumentTooDeep,
+            DocumentUnreadable,
             ports.RoomUnavailable,
             DatabaseUnavailable,
         ),
@@ -184,6 +191,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             ports.PoisonUpdate,
             ports.DocumentTooLarge,
             ports.PendingTooMany,
+            ports.TooManyBroken,
             ports.RoomUnavailable,
             NotYetDurable,
             DatabaseUnavailable,

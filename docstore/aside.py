@@ -29,7 +29,9 @@ class FoldingFailed(RuntimeError):
     """The process that was to fold a document ended without an answer."""
 
 
-async def fold(snapshot: snapshots.Packed | None, updates: Sequence[bytes]) -> folding.Folded:
+async def fold(
+    snapshot: snapshots.Packed | None, updates: Sequence[folding.Update]
+) -> folding.Folded:
     """`folding.fold`, elsewhere. Raises what that raises, and FoldingFailed."""
     task = msgspec.msgpack.encode(folding.Task(snapshot, list(updates)))
     ended = await anyio.run_process(

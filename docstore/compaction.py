@@ -2,7 +2,8 @@
 
 Promise: no row is lost. Rows get their numbers before they are committed and become visible out of
 order, so exactly the rows that were read are taken out of the journal, by number, never a range.
-A row that still waits for others (a gap in what a client sent) is not in the snapshot and stays.
+A row that still waits for others (a gap in what a client sent) is not in the snapshot and stays,
+and so does one that cannot be applied: it must not keep the rest from being folded.
 What is taken out is kept, row by row, in a segment: history loses nothing either.
 
 Two compactions of one document exclude each other; readers and writers are not held up.
@@ -43,7 +44,8 @@ SNAPSHOT: LiteralString = """
     WHERE d.id = %s ORDER BY s.id DESC LIMIT 1"""
 
 ROWS: LiteralString = """
-    SELECT seq, author, payload, created_at FROM journal WHERE document_id = %s ORDER BY seq"""
+    SELECT seq, author, payload, created_at, waiting FROM journal
+    WHERE document_id = %s AND refused_at IS NULL ORDER BY seq"""
 
 INSERT_SNAPSHOT: LiteralString = """
     INSERT INTO snapshots (document_id, epoch, state, state_bytes, sha256, created_at)
@@ -66,8 +68,8 @@ class Compaction(NamedTuple):
     document_id: int
     rows: int
     """Rows folded into the snapshot and moved to a segment."""
-    waiting: int
-    """Rows that stayed, because they wait for others."""
+    staying: int
+    """Rows that stayed, because they wait for others or cannot be applied."""
     bytes_before: int
     """The old state and the rows, as updates."""
     bytes_after: int
@@ -82,6 +84,8 @@ class _Read(NamedTuple):
     snapshot_id: int | None
     snapshot: snapshots.Packed | None
     rows: list[segments.Row]
+    waiting: list[bool]
+    """Of each row, whether it waited for others when it was stored."""
 
 
 async def compact(database: Database, document_id: int) -> Compaction | None:
@@ -114,15 +118,15 @@ async def _compact(database: Database, document_id: int) -> Compaction | None:
         size = sum(len(row.payload) for row in read.rows)
         before = size + (read.snapshot.size if read.snapshot is not None else 0)
         folded = await _fold(read, before)
-        if len(folded.waiting) == len(read.rows):
+        if len(folded.staying) == len(read.rows):
             return None
         stored = await _write(tx, document_id, read, folded)
     metrics.compactions_total.inc()
-    waiting = len(folded.waiting)
+    staying = len(folded.staying)
     done = Compaction(
         document_id,
-        len(read.rows) - waiting,
-        waiting,
+        len(read.rows) - staying,
+        staying,
         before,
         folded.snapshot.size,
         stored,
@@ -151,13 +155,17 @@ async def _read(tx: Tx, document_id: int) -> _Read | None:
             return None
         epoch, snapshot_id, state, size, sha256 = found
         await cursor.execute(ROWS, (document_id,))
-        rows = [segments.Row(*row) async for row in cursor]
+        found = await cursor.fetchall()
+    rows = [segments.Row(*row[:4]) for row in found]
     snapshot = None if snapshot_id is None else snapshots.Packed(state, size, sha256)
-    return _Read(epoch, snapshot_id, snapshot, rows)
+    return _Read(epoch, snapshot_id, snapshot, rows, [row[4] for row in found])
 
 
 async def _fold(read: _Read, size: int) -> folding.Folded:
-    updates = [row.payload for row in read.rows]
+    updates = [
+        folding.Update(row.payload, waits)
+        for row, waits in zip(read.rows, read.waiting, strict=True)
+    ]
     if size < ASIDE_BYTES:
         return await anyio.to_thread.run_sync(folding.fold, read.snapshot, updates)
     return await aside.fold(read.snapshot, updates)
@@ -165,8 +173,8 @@ async def _fold(read: _Read, size: int) -> folding.Folded:
 
 async def _write(tx: Tx, document_id: int, read: _Read, folded: folding.Folded) -> int:
     """Put the new snapshot and the segment in the place of what was read; bytes stored."""
-    waiting = set(folded.waiting)
-    rows = [row for index, row in enumerate(read.rows) if index not in waiting]
+    staying = set(folded.staying)
+    rows = [row for index, row in enumerate(read.rows) if index not in staying]
     segment = await anyio.to_thread.run_sync(segments.pack, rows)
     now = clock.now()
     state = folded.snapshot

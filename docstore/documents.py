@@ -13,7 +13,17 @@ from docstore import snapshots
 from docstore.errors import DocumentNotFound
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from base.db import Tx
+
+
+class WaitingRow(NamedTuple):
+    """A row of the journal that waits for others."""
+
+    seq: int
+    author: UUID | None
+    payload: bytes
 
 
 class LoadedDocument(NamedTuple):
@@ -24,22 +34,29 @@ class LoadedDocument(NamedTuple):
     snapshot: bytes | None
     """A full state as one v1 update, uncompressed; None before the first compaction."""
     tail: list[bytes]
-    """Updates journaled since, in the order of their numbers."""
-    tail_bytes: int
-    rows: int
+    """Updates applied and journaled since, in the order of their numbers."""
+    waiting: list[WaitingRow]
+    """Updates that were kept because they wait for others."""
+    stored_bytes: int
+    """Of both, in the journal."""
 
 
 # One statement sees one instant, whatever the transaction's isolation. The tail comes as one row
 # per update beside the snapshot's single row, told apart by their number.
 LOAD: LiteralString = """
-    SELECT epoch, NULL::bigint AS seq, NULL::bytea AS body, NULL::bytea AS sha256, 0 AS part
+    SELECT epoch, NULL::bigint AS seq, NULL::bytea AS body, NULL::bytea AS sha256, 0 AS part,
+           NULL::uuid AS author
     FROM documents WHERE id = %(id)s
     UNION ALL
-    (SELECT state_bytes, id, state, sha256, 1 FROM snapshots
+    (SELECT state_bytes, id, state, sha256, 1, NULL FROM snapshots
      WHERE document_id = %(id)s ORDER BY id DESC LIMIT 1)
     UNION ALL
-    (SELECT 0, seq, payload, NULL, 2 FROM journal WHERE document_id = %(id)s)
+    (SELECT 0, seq, payload, NULL, CASE WHEN waiting THEN 3 ELSE 2 END, author FROM journal
+     WHERE document_id = %(id)s AND refused_at IS NULL)
     ORDER BY part, seq"""
+
+REFUSE: LiteralString = """
+    UPDATE journal SET refused_at = %s WHERE document_id = %s AND seq = ANY(%s::bigint[])"""
 
 PROJECT_OF: LiteralString = """
     SELECT p.id FROM documents d JOIN projects p ON p.id = d.project_id
@@ -57,11 +74,23 @@ async def load(tx: Tx, document_id: int) -> LoadedDocument:
     snapshot = None
     start = 1
     if len(rows) > 1 and rows[1][4] == 1:
-        state_bytes, _, packed, sha256, _ = rows[1]
+        state_bytes, _, packed, sha256, _, _ = rows[1]
         snapshot = await snapshots.unpack_off_loop(packed, int(state_bytes), sha256)
         start = 2
-    tail: list[bytes] = [row[2] for row in rows[start:]]
-    return LoadedDocument(document_id, epoch, snapshot, tail, sum(map(len, tail)), len(tail))
+    tail: list[bytes] = []
+    waiting: list[WaitingRow] = []
+    for _, seq, payload, _, part, author in rows[start:]:
+        if part == 2:
+            tail.append(payload)
+        else:
+            waiting.append(WaitingRow(seq, author, payload))
+    stored = sum(map(len, tail)) + sum(len(row.payload) for row in waiting)
+    return LoadedDocument(document_id, epoch, snapshot, tail, waiting, stored)
+
+
+async def refuse(tx: Tx, document_id: int, seqs: list[int], now: datetime) -> None:
+    """Load these rows no more: they waited, and then could not be applied. They stay stored."""
+    await tx.execute(REFUSE, (now, document_id, seqs))
 
 
 async def project_of(tx: Tx, document_id: int) -> UUID:

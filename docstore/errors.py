@@ -43,3 +43,9 @@ class DocumentTooDeep(AppError):
     """The document is nested too deeply to be written as JSON; download it as a Yjs update."""
 
     code = "document_too_deep"
+
+
+class DocumentUnreadable(AppError):
+    """The document cannot be written as JSON; download it as a Yjs update."""
+
+    code = "document_unreadable"

@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import pycrdt
 
-from docstore import crdt, snapshots
+from docstore import crdt, loading, snapshots, waiting
 from docstore.errors import SnapshotDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class Update(NamedTuple):
+    """One row of the journal."""
+
+    payload: bytes
+    waiting: bool = False
+    """Whether it waited for others when it was stored."""
+
+
 class Folded(NamedTuple):
     """A newer snapshot, and what of the updates is not in it."""
 
     snapshot: snapshots.Packed
-    waiting: tuple[int, ...]
-    """Indexes of updates of which something waits for updates that were not there."""
+    staying: tuple[int, ...]
+    """Indexes of updates that are not, or not entirely, in it: they wait for updates that were not
+    there, or cannot be applied."""
     client_ids: tuple[int, ...]
     """Yjs clients that wrote something new in these updates."""
 
@@ -34,7 +43,7 @@ class Task(NamedTuple):
     """What to fold."""
 
     snapshot: snapshots.Packed | None
-    updates: list[bytes]
+    updates: list[Update]
 
 
 class Outcome(NamedTuple):
@@ -51,21 +60,28 @@ ERRORS = {
 """What stored bytes may turn out to be, by the name under which it crosses to us."""
 
 
-def fold(snapshot: snapshots.Packed | None, updates: Sequence[bytes]) -> Folded:
+def fold(snapshot: snapshots.Packed | None, updates: Sequence[Update]) -> Folded:
     """Apply updates to a snapshot. Raises SnapshotDamaged, MalformedUpdate, PoisonUpdate."""
-    doc: crdt.Document = pycrdt.Doc()
-    if snapshot is not None:
-        crdt.apply_all(doc, (snapshots.unpack(*snapshot),))
-    before = crdt.decode_state_vector(doc.get_state())
-    crdt.apply_all(doc, updates)
-    waiting = crdt.settle(doc, updates)
+    packed = None if snapshot is None else snapshots.unpack(*snapshot)
+    applied = [index for index, update in enumerate(updates) if not update.waiting]
+    staying: list[int] = []
+    kept: list[waiting.Waiting] = []
+    for index, update in enumerate(updates):
+        if update.waiting:
+            try:
+                kept.append(waiting.Waiting(update.payload, row=index))
+            except crdt.MalformedUpdate:
+                staying.append(index)
+    stored = loading.prepare(packed, [updates[index].payload for index in applied], kept)
+    built = loading.build(pycrdt.Doc, stored)
+    staying += [applied[at] for at in (*built.left_out, *built.late)]
+    staying += [one.row for one in (*built.waiting, *built.refused) if one.row is not None]
     with crdt.guarded():
-        state = doc.get_state()
-        # May leave out what waits; those rows stay in the journal.
-        full = doc.get_update()
-    after = crdt.decode_state_vector(state)
+        before = {} if packed is None else crdt.decode_state_vector(pycrdt.get_state(packed))
+        after = crdt.decode_state_vector(built.doc.get_state())
+        full = built.doc.get_update()
     wrote = tuple(sorted(client for client in after if after[client] > before.get(client, 0)))
-    return Folded(snapshots.pack(full), waiting, wrote)
+    return Folded(snapshots.pack(full), tuple(sorted(staying)), wrote)
 
 
 def main() -> None:

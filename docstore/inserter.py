@@ -2,7 +2,7 @@
 
 psycopg's own `execute` spends 145 microseconds of Python on a group of one row; this spends 45,
 of which most is the kernel's. So psycopg opens the connection (names, passwords, TLS), and then its
-libpq handle is driven here: rows become four binary arrays, the prepared statement is sent, and
+libpq handle is driven here: rows become five binary arrays, the prepared statement is sent, and
 the loop calls back when the answer is there. docs/decisions/0002-journal.md has the figures.
 
 One statement is in flight at a time; alone, it is its own transaction: one round trip, durable
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from base.db import Tx
 
 INSERT: LiteralString = """
-    INSERT INTO journal (document_id, author, payload, created_at)
-    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::timestamptz[])"""
+    INSERT INTO journal (document_id, author, payload, created_at, waiting)
+    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::bool[])"""
 
 # An acknowledgement says "on disk", whatever somebody set as a default to be faster.
 DURABLE: LiteralString = """
@@ -51,12 +51,13 @@ _DEFAULTS: Final = {
 """What the URL does not say."""
 
 _NAME: Final = b"journal_insert"
-_OIDS: Final = (1016, 2951, 1001, 1185)  # bigint[], uuid[], bytea[], timestamptz[]
-_BINARY: Final = (pq.Format.BINARY,) * 4
+_OIDS: Final = (1016, 2951, 1001, 1185, 1000)  # bigint[], uuid[], bytea[], timestamptz[], bool[]
+_BINARY: Final = (pq.Format.BINARY,) * 5
 
 
-Row: TypeAlias = "tuple[int, UUID | None, bytes, float]"
-"""Document, author, update, and when it was received, in seconds on the monotonic clock."""
+Row: TypeAlias = "tuple[int, UUID | None, bytes, float, bool]"
+"""Document, author, update, when it was received (seconds on the monotonic clock), and whether it
+waits for others."""
 
 
 class Inserter:
@@ -222,14 +223,16 @@ _LENGTH: Final = struct.Struct("!i").pack
 _LENGTHS: Final = [_LENGTH(length) for length in range(4096)]
 _NULL: Final = _LENGTH(-1)
 _UUID: Final = _LENGTH(16)
+_FALSE: Final = _LENGTH(1) + b"\x00"
+_TRUE: Final = _LENGTH(1) + b"\x01"
 _document_ids: Final = _DocumentIds()
 
 
 def pack(rows: Sequence[Row], zero: int) -> list[bytes]:
-    """The statement's four parameters, as binary arrays of one dimension."""
+    """The statement's five parameters, as binary arrays of one dimension."""
     authors: list[bytes] = []
     payloads: list[bytes] = []
-    for _, author, payload, _ in rows:
+    for _, author, payload, _, _ in rows:
         authors.append(_NULL if author is None else _UUID + author.bytes)
         length = len(payload)
         payloads.append(_LENGTHS[length] if length < 4096 else _LENGTH(length))
@@ -239,6 +242,7 @@ def pack(rows: Sequence[Row], zero: int) -> list[bytes]:
         _array(2950, rows, authors),
         _array(17, rows, payloads),
         _array(1184, rows, [_BIGINT(8, zero + int(row[3] * 1e6)) for row in rows]),
+        _array(16, rows, [_TRUE if row[4] else _FALSE for row in rows]),
     ]
 
 

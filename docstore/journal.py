@@ -54,6 +54,8 @@ class Entry(NamedTuple):
     """A Yjs v1 update."""
     received: float
     """`clock.monotonic()` when the first update in it arrived."""
+    waiting: bool = False
+    """Whether something of it is not in the document yet, because what it builds upon is not."""
 
 
 class JournalStopped(RuntimeError):

@@ -145,7 +145,14 @@ class _Reader:
     def mapping(self, found: _Mapping, depth: int) -> Json:
         depth = _below(depth)
         txn = self.txn
-        return {key: self.value(found.get(txn, key), depth) for key in sorted(found.keys(txn))}
+        shown: dict[str, Json] = {}
+        for key in sorted(found.keys(txn)):
+            try:
+                value = found.get(txn, key)
+            except ValueError:
+                continue  # formatting where a value should be: undefined to Yjs, left out in JSON
+            shown[key] = self.value(value, depth)
+        return shown
 
     def sequence(self, found: _Sequence, depth: int) -> Json:
         depth = _below(depth)

@@ -23,7 +23,7 @@ from api import app as rest
 from api import services
 from base import clock, db, embedded, errors, log, redis, settings, tasks
 from docstore import journal, migrate
-from syncserver import admission, hub, session, transport
+from syncserver import admission, http_protocol, hub, session, transport, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -34,6 +34,9 @@ _TICK_SECONDS: Final = 0.25
 _KEEPALIVE_SECONDS: Final = 12.0
 _SWEEP_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 5
+_HEAD_SECONDS: Final = 10.0
+"""How long a client may take to send what it asks for, without a body."""
+_FILES: Final = 1 << 20
 _STACK_BYTES: Final = 256 * 1024 * 1024
 _PAGE: Final = Path(__file__).parent.parent / "examples" / "page" / "dist"
 
@@ -60,6 +63,7 @@ def run(config: settings.Settings, *, announce: Callable[[str], None]) -> None:
     """
     log.configure(config.log_level, config.log_format)
     _deepen_stack()
+    _allow_files()
     with _listening(config) as listener, _backing(config) as backing:
         for revision in migrate.upgrade(backing.database_url):
             _log.info("migrated", revision=revision)
@@ -77,6 +81,16 @@ def _deepen_stack() -> None:
     wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+
+
+def _allow_files() -> None:
+    """As many open files, and so sockets, as we may have; shells start with as few as 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Where there is no hard limit, the kernel may still refuse a number as large as that.
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextlib.contextmanager
@@ -139,14 +153,15 @@ async def _serve(
     gate = admission.Gate(database, parts.identities)
     reception = session.Reception(settings=config, gate=gate, rooms=rooms, owner=owner)
     owner.spawn("housekeeping", _housekeeping(rooms, reception))
-    protocol = transport.protocol_class(
-        reception.accept, transport.Options(config.max_frame_bytes, config.outbox_bytes)
+    protocol = upgrade.protocol_class(
+        reception.accept,
+        transport.Options(config.max_frame_bytes, config.outbox_bytes, config.preauth_bytes),
     )
     server = Server(
         uvicorn.Config(
             rest.build(parts),
             loop="none",
-            http="httptools",
+            http=http_protocol.protocol_class(_HEAD_SECONDS),
             ws=protocol,
             lifespan="off",
             log_config=None,

@@ -7,6 +7,7 @@ has read what it had. So a slow reader costs one flag, not a copy of the room's 
 
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import TYPE_CHECKING, Protocol
 
 from syncserver.wire import frames, yjs
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from syncserver import connection
+
+
+class Hold(IntFlag):
+    """Why a socket is not read for now; it is read again when the last reason is gone."""
+
+    ADMISSION = 1
+    """Enough waits already for the client to be admitted."""
+    BEHIND = 2
+    """It does not read what is written to it: who does not read its answers asks no further questions."""
+    JOURNAL = 4
+    """The database is behind with what the clients have said."""
 
 
 class Wire(Protocol):
@@ -38,12 +50,12 @@ class Wire(Protocol):
         """Bytes accepted by `write` that the kernel has not taken yet."""
         ...
 
-    def pause_reading(self) -> None:
-        """Let TCP hold the client back."""
+    def hold(self, reason: Hold) -> None:
+        """Let TCP hold the client back, until every reason given has been released."""
         ...
 
-    def resume_reading(self) -> None:
-        """Read on."""
+    def release(self, reason: Hold) -> None:
+        """Take a reason back, given or not; read on if it was the last one."""
         ...
 
 
@@ -52,12 +64,16 @@ class Client:
 
     `behind` is the state vector up to which the client surely has everything once its transport drains; None
     while it keeps up. `missed` says that something was left out since. `told` is cleared by the housekeeping and
-    set by whatever is written, `resyncing` counts the bytes of a fresh state that are under way to it.
+    set by whatever is written, `resyncing` counts the bytes of a fresh state that are under way to it. `asking`
+    counts the acknowledgements that it waits for, `asks_next` is the newest of those that were too many.
     """
 
     __slots__ = (
+        "asking",
+        "asks_next",
         "author",
         "behind",
+        "behind_from",
         "behind_since",
         "buffered_then",
         "closed",
@@ -94,11 +110,14 @@ class Client:
         self.told = True
         self.warned = False
         self.behind: bytes | None = None
+        self.behind_from = 0.0
         self.behind_since = 0.0
         self.buffered_then = 0
         self.missed = False
         self.missed_presence = False
         self.resyncing = 0
+        self.asking = 0
+        self.asks_next: bytes | None = None
 
     def refuse(self, why: connection.Refusal) -> None:
         """An update of this client was not taken: its document and ours part ways here."""

@@ -51,9 +51,13 @@ class Refusal(NamedTuple):
     reason: str
 
 
+TOO_EARLY: Final = Closing(Code.TRY_LATER, "too much was sent before the connection was admitted")
 MALFORMED: Final = Refusal("malformed", Code.BAD_DATA, "this update cannot be read")
 POISON: Final = Refusal("poison", Code.BAD_DATA, "this update cannot be applied")
 DOCUMENT_FULL: Final = Refusal("document_too_large", Code.TOO_LARGE, "the document is full")
+BARRED: Final = Refusal(
+    "barred", Code.TOO_MANY, "too many broken updates came from you; wait a minute"
+)
 PENDING_FULL: Final = Refusal(
     "pending", Code.BAD_DATA, "too many updates wait for updates that never came"
 )
@@ -158,7 +162,7 @@ class Connection:
             return
         self._waiting_bytes += len(message) + _FRAME_COST
         if self._waiting_bytes > self._limits.preauth_bytes:
-            self.close(Code.TRY_LATER, "too much was sent before the connection was admitted")
+            self.close(*TOO_EARLY)
             return
         waiting.append(message)
 

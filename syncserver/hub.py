@@ -10,11 +10,14 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import anyio.to_thread
+
 from api import ports
 from base import clock, db, errors, log, metrics, tasks
-from docstore import compaction, documents, journal
-from syncserver import presence, replica, room
+from docstore import compaction, crdt, documents, journal, loading, waiting
+from syncserver import intake, presence, replica, room
 from syncserver.budget import Budget
+from syncserver.client import Hold
 from syncserver.connection import Code
 from syncserver.durability import Durability
 from syncserver.submission import Submission
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from base.settings import Settings
-    from syncserver.client import Client, Wire
+    from syncserver.client import Client
 
 _log = log.get("syncserver.hub")
 
@@ -39,6 +42,8 @@ _FORGETFUL_SECONDS: Final = 60.0
 """A room that has just been opened does not know which clocks its clients remember of one another."""
 _DRAIN_SECONDS: Final = 15.0
 """How long a server that stops waits for the database to take what is not durable yet."""
+_LARGE: Final = 64 * 1024
+"""What is stored of a document is read in a thread from this many bytes on."""
 _RETRY_SECONDS: Final = 1.0
 _BETWEEN_COMPACTIONS: Final = 10.0
 """Least seconds from opening a room, or from its last compaction, to the next one; also at least this many times
@@ -127,7 +132,7 @@ class Hub:
             document=document,
             writer=self._journal,
             durable=self._durability,
-            limits=room.Limits(settings.max_document_bytes, settings.pending_updates),
+            limits=intake.Limits(settings.max_document_bytes, settings.pending_updates),
             people=presence.Presence(
                 grace=settings.presence_grace_ms / 1000,
                 ttl=settings.presence_ttl_seconds,
@@ -138,8 +143,8 @@ class Hub:
             resyncs=self._budget,
             on_poison=self._rebuild_soon,
         )
-        opened.rows_since_snapshot = len(loaded.tail)
-        opened.bytes_since_snapshot = loaded.tail_bytes
+        opened.intake.rows_since_snapshot = len(loaded.tail) + len(loaded.waiting)
+        opened.intake.bytes_since_snapshot = loaded.stored_bytes
         opened.compact_not_before = clock.monotonic() + _BETWEEN_COMPACTIONS
         metrics.room_load_seconds.observe(clock.monotonic() - started)
         return opened
@@ -147,9 +152,25 @@ class Hub:
     async def _replica(self, document_id: int) -> tuple[replica.Replica, documents.LoadedDocument]:
         async with self._database.transaction() as tx:
             loaded = await documents.load(tx, document_id)
-        document = replica.Replica(loaded.snapshot, loaded.tail)
+        kept: list[waiting.Waiting] = []
+        unfit: list[int] = []
+        for row in loaded.waiting:
+            try:
+                kept.append(waiting.Waiting(row.payload, author=row.author, row=row.seq))
+            except crdt.MalformedUpdate:
+                unfit.append(row.seq)
+        prepare = partial(loading.prepare, loaded.snapshot, loaded.tail, kept)
+        large = loaded.stored_bytes + len(loaded.snapshot or b"") > _LARGE
+        stored = await anyio.to_thread.run_sync(prepare) if large else prepare()
+        document = replica.Replica(stored)
         if document.left_out:
             _log.error("updates_left_out", document=document_id, updates=len(document.left_out))
+        unfit += [one.row for one in document.refused if one.row is not None]
+        if unfit:
+            _log.warning("waiting_updates_refused", document=document_id, rows=unfit)
+            metrics.rejected_updates_total.labels("poison_after_waiting").inc(len(unfit))
+            async with self._database.transaction() as tx:
+                await documents.refuse(tx, document_id, unfit, clock.now())
         return document, loaded
 
     def lost(self, entry: journal.Entry, error: Exception) -> None:
@@ -162,8 +183,8 @@ class Hub:
     # -- poison -------------------------------------------------------------------------------------------------
 
     def _rebuild_soon(self, poisoned: room.Room) -> None:
-        poisoned.rebuilds += 1
-        if poisoned.rebuilds > _MOST_REBUILDS:
+        poisoned.intake.rebuilds += 1
+        if poisoned.intake.rebuilds > _MOST_REBUILDS:
             self._give_up(poisoned)
             return
         self._tasks.spawn(f"rebuild:{poisoned.document_id}", self._rebuild(poisoned))
@@ -207,9 +228,9 @@ class Hub:
         for live in self._rooms.values():
             for reader in live.clients.values():
                 if paused:
-                    reader.wire.pause_reading()
+                    reader.wire.hold(Hold.JOURNAL)
                 else:
-                    reader.wire.resume_reading()
+                    reader.wire.release(Hold.JOURNAL)
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -230,8 +251,8 @@ class Hub:
     def _care_for(self, live: room.Room, now: float) -> None:
         settings = self._settings
         full = (
-            live.rows_since_snapshot >= settings.compact_rows
-            or live.bytes_since_snapshot >= settings.compact_bytes
+            live.intake.rows_since_snapshot >= settings.compact_rows
+            or live.intake.bytes_since_snapshot >= settings.compact_bytes
         )
         if full and now >= live.compact_not_before and live.document_id not in self._compacting:
             self._compacting.add(live.document_id)
@@ -242,13 +263,13 @@ class Hub:
             self._tasks.spawn(f"unload:{live.document_id}", self._unload(live))
 
     async def _compact(self, live: room.Room) -> None:
-        rows, size = live.rows_since_snapshot, live.bytes_since_snapshot
+        rows, size = live.intake.rows_since_snapshot, live.intake.bytes_since_snapshot
         started = clock.monotonic()
         try:
             await self._journal.wait(live.last_ticket)
             await compaction.compact(self._database, live.document_id)
-            live.rows_since_snapshot -= rows
-            live.bytes_since_snapshot -= size
+            live.intake.rows_since_snapshot -= rows
+            live.intake.bytes_since_snapshot -= size
         finally:
             done = clock.monotonic()
             pause = max(_BETWEEN_COMPACTIONS, (done - started) * _COMPACTION_SHARE)
@@ -258,7 +279,7 @@ class Hub:
     async def _unload(self, live: room.Room) -> None:
         try:
             await self._journal.wait(live.last_ticket)
-            if live.rows_since_snapshot >= _WORTH_FOLDING:
+            if live.intake.rows_since_snapshot >= _WORTH_FOLDING:
                 await self._compact(live)
             # Somebody may have come in, and written, while this waited.
             if live.idle_since is None or not live.clean.is_set():
@@ -278,15 +299,10 @@ class Hub:
         """Every admitted client."""
         return [one for live in self._rooms.values() for one in live.clients.values()]
 
-    def resume_reading(self, socket: Wire) -> None:
-        """A client that has read what it had; it waits on if everybody does."""
-        if not self._paused:
-            socket.resume_reading()
-
     def admit_reading(self, newcomer: Client) -> None:
         """A client that comes while the journal is behind waits like the others."""
         if self._paused:
-            newcomer.wire.pause_reading()
+            newcomer.wire.hold(Hold.JOURNAL)
 
     def keep_alive(self) -> None:
         """See `room.Room.keep_alive`."""
@@ -310,9 +326,13 @@ class Hub:
         live.submit(submission, update)
         outcome = live.turn()
         submission.check()
+        if outcome == room.NOTHING_DONE and not live.clean.is_set():
+            raise ports.RoomUnavailable  # the document failed before this update's turn came
         durable = asyncio.get_running_loop().create_future()
         live.when_durable(partial(_resolve, durable))
         await durable
+        if live.given_up:
+            raise ports.RoomUnavailable  # perhaps because it could not be stored
         return ports.Applied(changed=outcome.deltas > 0, pending=outcome.pending > 0)
 
     async def _settled(self, document_id: int) -> room.Room:

@@ -3,49 +3,49 @@
 The document lives in a pycrdt-websocket `YRoom`, which is never started: its broadcast and its tasks are
 replaced by our own fan-out (docs/decisions/0001-hot-path.md). No I/O and no clock; the room decides when.
 
-Traps this file is built around: yrs may panic, or fail with a document half changed, on malformed updates; it
-says nothing at all about an update whose dependencies have not arrived, and does not always notice when they do.
+Traps this file is built around: yrs may panic, or fail with a document half changed, on malformed updates, and it
+must not be left holding an update whose dependencies have not arrived (docs/decisions/0004-waiting-updates.md).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import pycrdt
 from pycrdt import Doc, TransactionEvent
 
 # The bare document: pycrdt's wrapper around a transaction costs more than what happens in it, 0.6 µs for each
 # update and 1.5 µs for each transaction.
 from pycrdt._pycrdt import Doc as BareDoc  # pyright: ignore[reportPrivateUsage] (said above)
+from pycrdt._pycrdt import Transaction  # pyright: ignore[reportPrivateUsage] (said above)
 from pycrdt.websocket import YRoom
 
-from docstore import crdt
+from docstore import crdt, halves, loading, screening, waiting
 from syncserver.wire import frames, yjs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
 _SHARED_FROM: Final = 64 * 1024
 """Full states above this many bytes are encoded once and kept for those who join next."""
 
-_MOST_LEFT_OUT: Final = 20
-"""Stored updates that may be left out of a document before it counts as damaged."""
-
 _SMALL_STATE: Final = 512
-"""Up to this many bytes a state vector is quicker asked as it is than cut down to one client."""
+"""Up to this many bytes it is cheaper to ask yrs after each update how far it is than to read the update."""
 
-_SHORT: Final = 1024
-"""Updates up to this length that hold no object need no screening; they are nearly all."""
+
+_CREDIT: Final = 32 * 1024 * 1024
+_CREDIT_FOR_EACH: Final = 16 * 1024
+"""Bytes of state that may be built anew because characters are cut: so many at once, so many more for each change."""
 
 
 class Applied(NamedTuple):
     """What became of one author's updates of one turn."""
 
-    delta: bytes | None = None
-    """What changed, as one v1 update; None when nothing did."""
-    waiting: tuple[int, ...] = ()
-    """Indexes of updates of which something still waits for its dependencies."""
-    malformed: tuple[int, ...] = ()
+    deltas: Sequence[bytes] = ()
+    """What changed, as v1 updates: one, none when nothing did, more when something had to wait."""
+    waiting: Sequence[tuple[int, waiting.Waiting]] = ()
+    """The updates of which something still waits for its dependencies, with their indexes."""
+    malformed: Sequence[int] = ()
     """Indexes of updates that could not be read; they changed nothing."""
 
 
@@ -60,93 +60,164 @@ class Poisoned(Exception):
         self.index = index
 
 
+class _Run:
+    """One call of `apply` under way."""
+
+    __slots__ = ("deltas", "malformed", "updates", "waiting")
+
+    def __init__(self, updates: Sequence[bytes]) -> None:
+        self.updates = list(updates)
+        self.deltas: list[bytes] = []
+        self.waiting: list[tuple[int, waiting.Waiting]] = []
+        self.malformed: list[int] = []
+
+
 class Replica:
     """One document in memory.
 
     `size` estimates the bytes of the full state: exact after each full encoding, plus the deltas since.
-    `pending` holds what still waits for its dependencies, as it was received.
+    `pending` holds what still waits for its dependencies; yrs never does, beyond the end of `apply`.
     """
 
-    def __init__(self, snapshot: bytes | None = None, tail: Sequence[bytes] = ()) -> None:
-        """Builds the document from what is stored: a whole state, and updates that came after it.
+    def __init__(self, stored: loading.Stored | None = None) -> None:
+        """Builds the document from what is stored of it.
 
         Raises crdt.MalformedUpdate and crdt.PoisonUpdate when that itself cannot be applied.
         """
-        self.pending: list[bytes] = []
-        self.left_out: list[bytes] = []
-        """Stored updates that cannot be applied. They stay in the journal, and out of the document."""
+        stored = stored or loading.prepare(None, (), ())
         self._emitted: list[bytes] = []
         self._full: bytes | None = None
         self._since: list[bytes] = []
         self._since_bytes = 0
-        stored = list(tail) if snapshot is None else [snapshot, *tail]
-        self.size = sum(map(len, stored))
-        self._renew()
-        if stored:
-            try:
-                crdt.apply_all(self._doc, stored)
-                self._settle_tail(tail)
-            except (crdt.PoisonUpdate, crdt.MalformedUpdate):
-                self._load_singly(snapshot, tail)
-        self._subscription = self._bare.observe(self._on_change)
+        self._wary = False
+        self._credit = _CREDIT
+        built = loading.build(self._renew, stored)
+        self._middles = built.middles
+        self.pending: list[waiting.Waiting] = built.waiting
+        self.refused: list[waiting.Waiting] = built.refused
+        """What had waited, and cannot be applied although nothing is missing."""
+        self.loose: list[waiting.Loose] = built.loose
+        """What had waited, and is in the document now."""
+        self.left_out: list[int] = built.left_out
+        """Indexes of stored updates that cannot be applied any more. They stay in the journal."""
+        self.size = sum(map(len, stored.updates)) + len(stored.snapshot or b"")
+        self._observe()
 
-    def _renew(self) -> None:
+    def _renew(self) -> crdt.Document:
         self._bare = BareDoc(None, None, None)
         self._doc: crdt.Document = Doc(doc=self._bare)
         self.yroom = YRoom(ydoc=self._doc)
+        return self._doc
 
-    def _settle_tail(self, tail: Sequence[bytes]) -> None:
-        self.pending = [tail[index] for index in crdt.settle(self._doc, tail)]
+    def _observe(self) -> None:
+        self._subscription = self._bare.observe(self._on_change)
+        self._emitted.clear()
 
-    def _load_singly(self, snapshot: bytes | None, tail: Sequence[bytes]) -> None:
-        """Build from what can be applied: each update on its own, as it once was, without those that fail.
-
-        yrs may fail on updates together that it took one by one. A document must open all the same.
-        Raises crdt.PoisonUpdate when too many fail, or the snapshot itself.
-        """
-        rows = list(tail)
-        while True:
-            self._renew()
-            if snapshot is not None:
-                crdt.apply_all(self._doc, [snapshot])
-            index = 0
-            try:
-                while index < len(rows):
-                    crdt.apply_all(self._doc, [rows[index]])
-                    index += 1
-                index = -1  # if settling fails, the newest goes
-                self._settle_tail(rows)
-            except (crdt.PoisonUpdate, crdt.MalformedUpdate):
-                if len(self.left_out) >= _MOST_LEFT_OUT:
-                    raise
-                self.left_out.append(rows.pop(index))
-                continue
-            return
+    def _restart(self, full: bytes) -> None:
+        """Go on with a new document of this state."""
+        self._subscription.drop()
+        crdt.apply_all(self._renew(), [full])
+        self._observe()
 
     def _on_change(self, event: TransactionEvent) -> None:
         self._emitted.append(event.update)
 
+    @property
+    def occupied(self) -> int:
+        """Bytes that the document takes: its state, and what waits."""
+        return self.size + sum(len(one.update) for one in self.pending)
+
+    # -- changes ------------------------------------------------------------------------------------------------
+
     def apply(self, updates: Sequence[bytes]) -> Applied:
-        """Apply one author's updates in one transaction.
+        """Apply one author's updates, in one transaction unless something turns out to have to wait.
 
         Raises Poisoned when the document can no longer be trusted; nothing that it emitted may be used then.
         """
+        if (
+            len(updates) == 1
+            and not (self._wary or self._middles)
+            and screening.is_plain(updates[0])
+        ):
+            # Nearly every turn. What comes out as it went in is whole.
+            delta = self._apply_plain(updates[0])
+            if delta == updates[0]:
+                self._remember(updates[0])
+                return Applied(updates)
+            run = _Run(updates)
+            run.deltas = [] if delta is None else [delta]
+            if self._must_wait(updates[0]):
+                run.deltas = self._hold(run, 0, run.deltas, None)
+        else:
+            run = _Run(updates)
+            done = 0
+            while done < len(updates):
+                done = self._transact(run, done)
+        if run.deltas != [*updates]:
+            self._check(run.deltas)
+        for delta in run.deltas:
+            self._remember(delta)
+        return Applied(run.deltas, run.waiting, run.malformed)
+
+    def _apply_plain(self, update: bytes) -> bytes | None:
+        """Apply one update in a transaction of its own; what it changed."""
         emitted = self._emitted
         emitted.clear()
-        malformed: list[int] = []
-        index: int | None = 0
         try:
             transaction = self._bare.create_transaction()
             try:
-                for index, update in enumerate(updates):
-                    try:
-                        if len(update) > _SHORT or b"v" in update or update[:1] > b"\x7f":
-                            crdt.screen(update)
-                        self._bare.apply_update(transaction, update)
-                    except ValueError:
-                        # It could not be decoded, so it was never applied.
-                        malformed.append(index)
-                index = None
+                self._bare.apply_update(transaction, update)
+                transaction.commit()
+            finally:
+                transaction.drop()
+        except BaseException as cause:
+            if not crdt.is_poison(cause):
+                raise
+            raise Poisoned(0, cause) from cause
+        return emitted[0] if emitted else None
+
+    def _transact(self, run: _Run, start: int) -> int:
+        """Apply updates from `start` on in one transaction; where to go on.
+
+        It ends before the last when yrs was given an update that has to wait (it must not get another before it has
+        let go of that one), and before an update that cuts a character in half.
+        """
+        self._emitted.clear()
+        updates = run.updates
+        apply, is_plain, middles = self._bare.apply_update, screening.is_plain, self._middles
+        held: int | None = None
+        cut: set[halves.Place] = set()
+        index: int | None = start
+        try:
+            transaction = self._bare.create_transaction()
+            try:
+                first = state = self._bare.get_state(transaction)
+                clocks = waiting.Clocks(state)
+                careful = self._wary or len(state) > _SMALL_STATE
+                plain = True  # whether the last update was; then `state` is true, else `clocks` are
+                for index in range(start, len(updates)):
+                    update = updates[index]
+                    if careful or middles or not is_plain(update):
+                        if plain:
+                            clocks.begin(state)
+                            plain = False
+                        cut = self._read_and_apply(transaction, run, index, clocks)
+                        if cut:
+                            break
+                        continue
+                    if not plain:
+                        state = self._bare.get_state(transaction)
+                        plain = True
+                    apply(transaction, update)
+                    before = state
+                    state = self._bare.get_state(transaction)
+                    # A single struct is in when the state has moved, and not just gained a client.
+                    moved = state != before and len(state) == len(before)
+                    if not moved and waiting.must_wait(update, state):
+                        held = index
+                        break
+                else:
+                    index = None
                 transaction.commit()
             finally:
                 transaction.drop()
@@ -154,52 +225,120 @@ class Replica:
             if not crdt.is_poison(cause):
                 raise
             raise Poisoned(index, cause) from cause
-        delta = emitted[0] if emitted else None
-        # One update that comes out as it went in is whole; anything else may have left a part waiting.
-        whole = len(updates) == 1 and delta == updates[0]
-        waiting = () if whole else self._waiting(updates, malformed)
-        if delta is not None:
-            self._remember(delta)
-        return Applied(delta, waiting, tuple(malformed))
+        emitted = list(self._emitted)
+        if held is not None:
+            run.deltas += self._hold(run, held, emitted, first)
+            return held + 1
+        run.deltas += emitted
+        if index is None:
+            return len(updates)
+        self._mend(run, index, cut)
+        return index
 
-    def _waiting(self, updates: Sequence[bytes], malformed: Sequence[int]) -> tuple[int, ...]:
-        """Indexes of updates of which something waits. Raises Poisoned for one that yrs cannot even compare."""
-        state = self._bare_state()
-        small = len(state) <= _SMALL_STATE
-        waiting: list[int] = []
-        index = 0
+    def _read_and_apply(
+        self, transaction: Transaction, run: _Run, index: int, clocks: waiting.Clocks
+    ) -> set[halves.Place]:
+        """Apply what is ready of an update; nothing if it cuts characters: then which."""
+        update = run.updates[index]
         try:
-            for index, update in enumerate(updates):
-                if index in malformed:
-                    continue
-                # What the state does not have of it, deletions apart; for most updates that is all to ask.
-                if small and pycrdt.get_update(update, state) == crdt.NOTHING:
-                    continue
-                if not crdt.is_integrated(update, state):
-                    waiting.append(index)
-        except BaseException as cause:
-            if not crdt.is_poison(cause):
-                raise
-            raise Poisoned(index, cause) from cause
-        return tuple(waiting)
+            found = crdt.read(update)
+            ready, whole = waiting.ready(update, found, clocks)
+            if cut := halves.cut_by(ready, self._middles):
+                return cut
+            if ready != crdt.NOTHING:
+                self._bare.apply_update(transaction, ready)
+        except ValueError:
+            # It could not be decoded, so it was never applied.
+            run.malformed.append(index)
+            clocks.begin(self._bare.get_state(transaction))
+            return set()
+        if not whole:
+            run.waiting.append((index, waiting.Waiting(update, outline=found)))
+        return set()
 
-    def settle(self) -> list[bytes]:
-        """What of `pending` comes loose now that something new has arrived, as updates in order.
+    def _must_wait(self, update: bytes) -> bool:
+        """Whether something of a plain update that was just applied is still with yrs. Raises Poisoned."""
+        try:
+            return waiting.must_wait(update, self._bare_state())
+        except (crdt.PoisonUpdate, crdt.MalformedUpdate) as cause:
+            raise Poisoned(0, cause) from cause
+
+    def _check(self, deltas: Sequence[bytes]) -> None:
+        """What yrs made of updates must be such as others can read: it is told and stored. Raises Poisoned."""
+        try:
+            for delta in deltas:
+                crdt.read(delta)
+        except crdt.MalformedUpdate as cause:
+            raise Poisoned(None, cause) from cause
+
+    def _hold(
+        self, run: _Run, index: int, deltas: Sequence[bytes], before: bytes | None
+    ) -> list[bytes]:
+        """An update that had to wait was given to yrs unread: it is kept here, and yrs has to forget it.
+
+        Returns what of the deltas of its transaction remains.
+
+        Takes as long as the document is large, so that from now on updates are read before they are applied.
+        `before`: the state vector before the transaction, None if this update is all that was in it.
+        """
+        self._wary = True
+        try:
+            self._restart(waiting.settled(self.full()))
+            since = self._bare_state() if before is None else before
+            news = [waiting.settled(delta, since) for delta in deltas]
+        except (crdt.PoisonUpdate, crdt.MalformedUpdate) as cause:
+            raise Poisoned(index, cause) from cause
+        try:
+            run.waiting.append((index, waiting.Waiting(run.updates[index])))
+        except crdt.MalformedUpdate:
+            run.malformed.append(index)
+        return [delta for delta in news if delta != crdt.NOTHING]
+
+    def _mend(self, run: _Run, index: int, cut: set[halves.Place]) -> None:
+        """Replace the characters that an update is about to cut, in it and in the document.
+
+        Takes as long as the document is large. Who does that again and again is refused. Raises Poisoned.
+        """
+        if cut & self._middles and self._credit < self.size:
+            run.malformed.append(index)
+            run.updates[index] = crdt.NOTHING  # the caller goes on with this one
+            return
+        self._mend_document(cut)
+        run.updates[index] = halves.mend(run.updates[index], cut)
+
+    def _mend_document(self, cut: set[halves.Place]) -> None:
+        here = cut & self._middles
+        if here:
+            self._credit -= self.size
+            self._middles -= here
+            try:
+                self._restart(halves.mend(self.full(), here))
+            except (crdt.PoisonUpdate, crdt.MalformedUpdate) as cause:
+                raise Poisoned(None, cause) from cause
+
+    def settle(self) -> list[waiting.Loose]:
+        """What of `pending` comes loose now that something new has arrived, in order.
 
         Raises Poisoned.
         """
-        self._emitted.clear()
-        try:
-            self.pending = [self.pending[index] for index in crdt.settle(self._doc, self.pending)]
-        except (crdt.PoisonUpdate, crdt.MalformedUpdate) as cause:
-            raise Poisoned(None, cause) from cause
-        loose = [delta for delta in self._emitted if delta != crdt.NOTHING]
-        for delta in loose:
-            self._remember(delta)
+        loose: list[waiting.Loose] = []
+
+        def apply(one: waiting.Waiting, update: bytes) -> None:
+            while cut := halves.cut_by(update, self._middles):
+                self._mend_document(cut)
+                update = halves.mend(update, cut)
+            delta = self._apply_plain(update)
+            if delta is not None and delta != crdt.NOTHING:
+                self._remember(delta)
+                loose.append(waiting.Loose(one.author, delta))
+
+        self.pending = waiting.advance(self.pending, self._bare_state(), apply)
         return loose
 
     def _remember(self, delta: bytes) -> None:
         self.size += len(delta)
+        if self._credit < _CREDIT:
+            self._credit += _CREDIT_FOR_EACH
         full = self._full
         if full is not None:
             self._since.append(delta)
@@ -213,6 +352,8 @@ class Replica:
             return self._bare.get_state(transaction)
         finally:
             transaction.drop()
+
+    # -- answers ------------------------------------------------------------------------------------------------
 
     def state_vector(self) -> bytes:
         """What this document holds, per client."""

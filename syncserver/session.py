@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from base import db, log, redis, tasks
 from syncserver import admission, client, connection, hub, room, transport
+from syncserver.client import Hold
 from syncserver.connection import Code
 from syncserver.wire import yjs
 
@@ -39,9 +40,7 @@ class Reception:
 
     def accept(self, socket: transport.Socket, request: transport.Request) -> transport.Listener:
         """The transport's `Accept`."""
-        opened = Session(
-            self._next_id, socket, self._limits, self._left, self._rooms.resume_reading
-        )
+        opened = Session(self._next_id, socket, self._limits, self._left)
         self._next_id += 1
         self.sessions.add(opened)
         self._rooms.connections = len(self.sessions)
@@ -73,7 +72,7 @@ class Reception:
 
     def _enter(self, newcomer: Session, answer: admission.Admitted, live: room.Room) -> None:
         who = answer.who
-        if newcomer.lost_already:
+        if newcomer.lost_already or newcomer.client.closed:
             return
         if who is not None:
             count = self._by_user.get(who.user_id, 0)
@@ -111,12 +110,10 @@ class Session:
         socket: transport.Socket,
         limits: connection.Limits,
         on_left: Callable[[Session], None],
-        resume: Callable[[transport.Socket], None],
     ) -> None:
         self.id = number
         self._socket = socket
         self._on_left = on_left
-        self._resume = resume
         self._protocol = connection.Connection(yjs.read, limits)
         self._receive = self._protocol.receive
         self._quick = self._protocol.quick
@@ -142,22 +139,21 @@ class Session:
             for kind, body in found:
                 live.receive(self.client, kind, body)
         elif self._protocol.enough:
-            self._socket.pause_reading()
+            self._socket.hold(Hold.ADMISSION)
         if self._protocol.closing is not None:
             self.end(*self._protocol.closing)
 
     def full(self) -> None:
         """The transport holds more than it should."""
+        self._socket.hold(Hold.BEHIND)
         if self._room is not None:
             self._room.fell_behind(self.client)
-            # Who does not read its answers asks no further questions.
-            self._socket.pause_reading()
 
     def drained(self) -> None:
         """The transport can take more."""
+        self._socket.release(Hold.BEHIND)
         if self._room is not None:
             self._room.caught_up(self.client)
-            self._resume(self._socket)
 
     def lost(self) -> None:
         """The socket is gone: leave the room."""
@@ -179,11 +175,11 @@ class Session:
             one.username = answer.who.username
         self._room = live
         live.join(one)
-        held_back = self._protocol.enough
+        if Hold.BEHIND in self._socket.held:
+            live.fell_behind(one)
         for kind, body in self._protocol.admit(may_edit=answer.may_edit):
             live.receive(one, kind, body)
-        if held_back:
-            self._socket.resume_reading()
+        self._socket.admitted()
         if self._protocol.closing is not None:
             self.end(*self._protocol.closing)
 

@@ -15,6 +15,7 @@ _ERRORS: Final = {
     connection.POISON: ports.PoisonUpdate,
     connection.DOCUMENT_FULL: ports.DocumentTooLarge,
     connection.PENDING_FULL: ports.PendingTooMany,
+    connection.BARRED: ports.TooManyBroken,
 }
 
 

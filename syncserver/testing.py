@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, Protocol, State
 
-from syncserver import budget, client, connection, durability, presence, replica, room
+from syncserver import budget, client, connection, durability, intake, presence, replica, room
 from syncserver.wire import events, yjs
 
 if TYPE_CHECKING:
@@ -53,18 +53,19 @@ class MemoryWire:
         self.closed: tuple[int, str] | None = None
         self.aborted = False
         self.on_full: Callable[[], None] | None = None
-        self._held = 0
+        self.held = client.Hold(0)
+        self._unread = 0
 
     def write(self, data: bytes) -> None:
         """Take whole frames."""
         self.written.append(data)
-        self._held += len(data)
-        if self.capacity is not None and self._held > self.capacity and self.on_full is not None:
+        self._unread += len(data)
+        if self.capacity is not None and self._unread > self.capacity and self.on_full is not None:
             self.on_full()
 
-    def drain(self) -> None:
-        """The peer has read everything."""
-        self._held = 0
+    def drain(self, size: int | None = None) -> None:
+        """The peer has read so many bytes, or everything."""
+        self._unread = 0 if size is None else max(0, self._unread - size)
 
     def close(self, code: int, reason: str) -> None:
         """Remember why."""
@@ -76,13 +77,15 @@ class MemoryWire:
 
     def buffered(self) -> int:
         """What the peer has not read."""
-        return self._held
+        return self._unread
 
-    def pause_reading(self) -> None:
-        """Nothing to pause."""
+    def hold(self, reason: client.Hold) -> None:
+        """Remember why it is not read."""
+        self.held |= reason
 
-    def resume_reading(self) -> None:
-        """Nothing to resume."""
+    def release(self, reason: client.Hold) -> None:
+        """One reason less."""
+        self.held &= ~reason
 
     def said(self) -> list[events.Event]:
         """Every message written since the last call, read as a client would."""
@@ -108,7 +111,7 @@ class Stage:
         self,
         *,
         document: replica.Replica | None = None,
-        limits: room.Limits = room.Limits(1 << 26, 1000),  # noqa: B008 (immutable)
+        limits: intake.Limits = intake.Limits(1 << 26, 1000),  # noqa: B008 (immutable)
         resync_bytes: int = 1 << 25,
     ) -> None:
         self.journal = MemoryJournal()

@@ -255,6 +255,11 @@ def write(root: str, text: str, index: int | None = None) -> Op:
     return {"op": "insert", "path": [root], "text": text, "index": index}
 
 
+def cut(root: str, index: int, length: int) -> Op:
+    """Delete from a text, counted in UTF-16 units as editors do."""
+    return {"op": "cut", "path": [root], "index": index, "length": length}
+
+
 def push(root: str, *values: object) -> Op:
     return {"op": "push", "path": [root], "values": values}
 

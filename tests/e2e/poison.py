@@ -1,7 +1,7 @@
 """Updates that break yrs, found by mutating honest ones; and the mutator that found them.
 
-Each needs its groundwork first, an honest update of the same author. `test_hostile.py` shows in its
-set-up that they still do what they are named after, so that a fixed yrs is noticed.
+A `Poison` needs its groundwork first, an honest update of client 200. `test_hostile.py` shows in its
+set-up that it still does what it is named after, so that a fixed yrs is noticed.
 """
 
 from __future__ import annotations
@@ -23,22 +23,38 @@ class Poison(NamedTuple):
     """The type of what pycrdt raises when both are applied."""
 
 
-PANIC = Poison(
-    bytes.fromhex("0104c801002101016d0161010101016102a7c80100012800c80103016b0177017601c801010003"),
-    bytes.fromhex("0101c801f288c80101027c3f80000044"),
-    "PanicException",
-)
-"""Unwraps a None in Rust: arrives in Python as a BaseException."""
-
 HALF = Poison(
-    bytes.fromhex(
-        "0106c8010008010161027c3f8000007701782801016d01620177017888c80101017c3f800000"
-        "47c80100020400c801040361626388c80103017c3f80000000"
-    ),
-    bytes.fromhex("0102c8050447c80100020400c801030361626300"),
+    bytes.fromhex("0101c8010008010161017e00"),
+    bytes.fromhex("0102c8010188c8010001792800c801000178017e00"),
     "RuntimeError",
 )
 """Names a parent that is no type; its first half has been applied by then."""
+
+UNREAD = {
+    "a panic": Poison(
+        bytes.fromhex(
+            "0104c801002101016d0161010101016102a7c80100012800c80103016b0177017601c801010003"
+        ),
+        bytes.fromhex("0101c801f288c80101027c3f80000044"),
+        "PanicException",
+    ),
+}
+"""Updates that break yrs, too, and are refused before it sees them."""
+
+BRICKS = {
+    "a deletion mark of no length": bytes.fromhex("010164010000002801016d0178017c3f80000000"),
+    "JSON of no length": bytes.fromhex("010107000201016d00000178017c3f000000"),
+    "clocks that run over": bytes.fromhex("01030701000100ffffffff0f000100"),
+    "a value of no length": bytes.fromhex("0101070008010161000000"),
+    "text that is not UTF-8": bytes.fromhex("0101070004010161 02c328 00".replace(" ", "")),
+    "a section without structs": bytes.fromhex("0100070000"),
+    "a gap at the beginning": bytes.fromhex("010207000a0188070001016100"),
+    "a client twice": bytes.fromhex("0201070004010161016101070104010161016100"),
+    "an origin in its own future": bytes.fromhex("010107008407050161 00".replace(" ", "")),
+    "bytes behind the end": bytes.fromhex("01010700040101610161000000"),
+}
+"""Updates that yrs may take, after which it cannot encode or load the document, or others cannot
+read it."""
 
 
 def error_of(poison: Poison) -> str:

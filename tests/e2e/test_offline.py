@@ -147,6 +147,37 @@ async def test_updates_that_wait_for_others_survive_a_restart(
     await reader.has("lyrics", value="one two")
 
 
+@pytest.mark.parametrize("how", ["orderly", "killed"])
+async def test_characters_that_an_editor_cuts_in_half_are_the_same_for_everybody(
+    own_server: Server, yjs: Driver, how: str
+) -> None:
+    owner, project = await _song(own_server)
+    ann, ben = await yjs.room(own_server.ws_url, project.room_id, owner.token, 2)
+    await ann.edit(node.write("lyrics", "a🥁b🎹c🎻d"))
+    await yjs.converged(ann, ben)
+    # What an editor does that compares texts unit by unit.
+    await ann.edit(node.cut("lyrics", 2, 1), node.write("lyrics", "x", 2))
+    await ben.edit(node.write("lyrics", "between", 5))
+    await yjs.converged(ann, ben)
+    await ben.disconnect()
+    await ben.edit(node.cut("lyrics", 0, 2))
+    await ann.edit(node.put("takes", "ann", value=1))
+    await ben.connect()
+    agreed = await yjs.converged(ann, ben)
+    [fresh] = await yjs.room(own_server.ws_url, project.room_id, owner.token, 1)
+    assert await yjs.converged(ann, ben, fresh) == agreed
+    await ann.acknowledged()
+    if how == "killed":
+        own_server.kill()
+    await own_server.restart()
+    [later] = await yjs.room(own_server.ws_url, project.room_id, owner.token, 1)
+    assert await yjs.converged(ann, ben, fresh, later) == agreed
+    lyrics = node.at(agreed, "lyrics")
+    assert isinstance(lyrics, str)
+    assert "🎻d" in lyrics
+    assert "\ufffd" in lyrics
+
+
 async def test_the_server_leaves_nothing_running_after_an_orderly_stop(own_server: Server) -> None:
     assert own_server.embedded("postgres")
     assert own_server.embedded("redis-server")

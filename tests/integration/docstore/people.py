@@ -43,12 +43,15 @@ async def song(database: Database, kind: str = "opendaw", owner: str = "anna") -
         )
 
 
-async def write(tx: Tx, document_id: int, *updates: bytes, author: UUID | None = None) -> None:
-    """Journal rows, without the journal."""
+async def write(
+    tx: Tx, document_id: int, *updates: bytes, author: UUID | None = None, waiting: bool = False
+) -> None:
+    """Journal rows, without the journal. `waiting`: flagged as waiting for others."""
     for update in updates:
         await tx.execute(
-            "INSERT INTO journal (document_id, author, payload, created_at) VALUES (%s, %s, %s, %s)",
-            (document_id, author, update, NOW),
+            "INSERT INTO journal (document_id, author, payload, created_at, waiting)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            (document_id, author, update, NOW, waiting),
         )
 
 

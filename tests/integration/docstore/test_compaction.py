@@ -11,8 +11,18 @@ import pytest
 from pycrdt import Doc
 
 from base import ids
-from docstore import compaction, crdt, documents, projects, segments, snapshots
+from docstore import (
+    compaction,
+    crdt,
+    documents,
+    loading,
+    projects,
+    segments,
+    snapshots,
+    waiting,
+)
 from docstore.errors import SnapshotDamaged
+from tests.e2e import poison
 from tests.integration.docstore import people
 from tests.unit.docstore import writers
 
@@ -24,10 +34,9 @@ async def content(database: Database, document_id: int) -> tuple[writers.Clocks,
     """What a room that opens now would hold."""
     async with database.connection() as tx:
         loaded = await documents.load(tx, document_id)
-    updates = [loaded.snapshot or crdt.NOTHING, *loaded.tail]
-    doc: Doc[Any] = Doc()
-    crdt.apply_all(doc, updates)
-    crdt.settle(doc, updates)
+    kept = [waiting.Waiting(row.payload, row=row.seq) for row in loaded.waiting]
+    stored = loading.prepare(loaded.snapshot, loaded.tail, kept)
+    doc = loading.build(Doc, stored).doc
     return writers.clocks(doc), crdt.to_json(doc.get_update())
 
 
@@ -72,7 +81,7 @@ async def test_the_tail_becomes_a_snapshot(database: Database, song: projects.Pr
     before = await content(database, song.document_id)
     done = await compaction.compact(database, song.document_id)
     assert done is not None
-    assert (done.document_id, done.rows, done.waiting) == (song.document_id, 5, 0)
+    assert (done.document_id, done.rows, done.staying) == (song.document_id, 5, 0)
     assert done.bytes_before == sum(map(len, letters))
     assert 0 < done.bytes_after < done.bytes_before
     assert done.stored > 0
@@ -205,25 +214,67 @@ async def test_two_documents_are_compacted_at_the_same_time(database: Database) 
         assert await compaction.compact(database, two.document_id)
 
 
+@pytest.mark.parametrize("flagged", [True, False])
 async def test_what_waits_for_others_stays_in_the_journal(
-    database: Database, song: projects.Project
+    database: Database, song: projects.Project, flagged: bool
 ) -> None:
+    """Also what was stored as applied, if what it needs is gone."""
     a, b, c, d = people.letters("abcd")
     async with database.connection() as tx:
-        await people.write(tx, song.document_id, d, a, c)
+        await people.write(tx, song.document_id, a)
+        await people.write(tx, song.document_id, d, c, waiting=flagged)
     done = await compaction.compact(database, song.document_id)
     assert done is not None
-    assert (done.rows, done.waiting) == (1, 2)
+    assert (done.rows, done.staying) == (1, 2)
     async with database.connection() as tx:
-        assert (await documents.load(tx, song.document_id)).tail == [d, c]
+        loaded = await documents.load(tx, song.document_id)
+        stayed = [row.payload for row in loaded.waiting] if flagged else loaded.tail
+        assert stayed == [d, c]
         assert await compaction.compact(database, song.document_id) is None
         await people.write(tx, song.document_id, b)
     done = await compaction.compact(database, song.document_id)
     assert done is not None
-    assert (done.rows, done.waiting) == (3, 0)
+    assert (done.rows, done.staying) == (3, 0)
     assert (await content(database, song.document_id))[1] == {"t": "abcd"}
     rows = await history(database, song.document_id)
     assert sorted(row.payload for row in rows) == sorted((a, b, c, d))
+
+
+@pytest.mark.parametrize("flagged", [True, False])
+async def test_what_cannot_be_applied_stays_and_the_rest_is_folded(
+    database: Database, song: projects.Project, flagged: bool
+) -> None:
+    letters = people.letters("hello")
+    async with database.connection() as tx:
+        await people.write(tx, song.document_id, poison.HALF.groundwork)
+        await people.write(tx, song.document_id, poison.HALF.update, waiting=flagged)
+        await people.write(tx, song.document_id, *letters)
+        before = await content(database, song.document_id)
+        done = await compaction.compact(database, song.document_id)
+        assert done is not None
+        assert (done.rows, done.staying) == (6, 1)
+        loaded = await documents.load(tx, song.document_id)
+        stayed = [row.payload for row in loaded.waiting] if flagged else loaded.tail
+        assert stayed == [poison.HALF.update]
+    assert await content(database, song.document_id) == before
+
+
+async def test_what_was_refused_is_left_where_it_is(
+    database: Database, song: projects.Project
+) -> None:
+    letters = people.letters("hi")
+    async with database.connection() as tx:
+        await people.write(tx, song.document_id, poison.HALF.update, waiting=True)
+        cursor = await tx.execute("SELECT seq FROM journal")
+        ((seq,),) = await cursor.fetchall()
+        await documents.refuse(tx, song.document_id, [seq], people.NOW)
+        assert await compaction.compact(database, song.document_id) is None
+        await people.write(tx, song.document_id, *letters)
+        done = await compaction.compact(database, song.document_id)
+        assert done is not None
+        assert (done.rows, done.staying) == (2, 0)
+        cursor = await tx.execute("SELECT seq, payload FROM journal")
+        assert await cursor.fetchall() == [(seq, poison.HALF.update)]
 
 
 @pytest.mark.parametrize(
@@ -284,7 +335,8 @@ async def test_what_cannot_be_read_is_left_alone(
     async with database.connection() as tx:
         await people.write(tx, song.document_id, *people.letters("hi"))
         assert await compaction.compact(database, song.document_id)
-        await people.write(tx, song.document_id, b"no update")
+        damage = [b"no update"] * (loading.MOST_LEFT_OUT + 1)
+        await people.write(tx, song.document_id, *damage)
         with pytest.raises(crdt.MalformedUpdate):
             await compaction.compact(database, song.document_id)
         await tx.execute("DELETE FROM journal")
@@ -310,7 +362,7 @@ async def test_a_large_document_is_folded_in_a_process_of_its_own(
         assert await compaction.compact(database, song.document_id)
         assert await content(database, song.document_id) == before
         # And what goes wrong there comes back as what it is.
-        await people.write(tx, song.document_id, b"no update")
+        await people.write(tx, song.document_id, *[b"no update"] * (loading.MOST_LEFT_OUT + 1))
         with pytest.raises(crdt.MalformedUpdate):
             await compaction.compact(database, song.document_id)
 
@@ -336,9 +388,14 @@ async def test_compacting_now_and_then_changes_nothing_that_can_be_seen(
     arriving = [update.data for update in updates]
     if seed % 2:
         Random(seed).shuffle(arriving)
+    known = waiting.Clocks(b"\x00")
     for at, update in enumerate(arriving):
+        # As a room stores it: what is ready as applied, the whole flagged if something waits.
+        part, whole = waiting.ready(update, crdt.read(update), known)
         async with database.connection() as tx:
-            await people.write(tx, song.document_id, update)
+            await people.write(tx, song.document_id, update if whole else part)
+            if not whole:
+                await people.write(tx, song.document_id, update, waiting=True)
         if at % 9 == 8:
             before = await content(database, song.document_id)
             await compaction.compact(database, song.document_id)
@@ -347,4 +404,6 @@ async def test_compacting_now_and_then_changes_nothing_that_can_be_seen(
     assert clocks == writers.clocks(everything)
     assert found == crdt.to_json(everything.get_update())
     rows = await history(database, song.document_id)
-    assert sorted(row.payload for row in rows) == sorted(arriving)
+    assert set(arriving) <= {row.payload for row in rows}
+    await compaction.compact(database, song.document_id)
+    assert (await counts(database))["journal"] == 0

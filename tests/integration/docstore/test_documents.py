@@ -20,7 +20,7 @@ async def test_a_new_document_is_empty(database: Database) -> None:
     project = await people.song(database)
     async with database.connection() as tx:
         loaded = await documents.load(tx, project.document_id)
-    assert loaded == (project.document_id, 1, None, [], 0, 0)
+    assert loaded == (project.document_id, 1, None, [], [], 0)
 
 
 async def test_the_tail_comes_in_order_and_without_other_documents(database: Database) -> None:
@@ -32,8 +32,42 @@ async def test_the_tail_comes_in_order_and_without_other_documents(database: Dat
             await people.write(tx, theirs.document_id, b"\x00\x00")
         loaded = await documents.load(tx, mine.document_id)
     assert loaded.tail == letters
-    assert loaded.rows == 5
-    assert loaded.tail_bytes == sum(map(len, letters))
+    assert loaded.waiting == []
+    assert loaded.stored_bytes == sum(map(len, letters))
+
+
+async def test_rows_that_wait_come_apart_from_the_tail(database: Database) -> None:
+    project = await people.song(database)
+    a, b, c, d = people.letters("abcd")
+    async with database.transaction() as tx:
+        await people.write(tx, project.document_id, d, waiting=True, author=project.owner_id)
+        await people.write(tx, project.document_id, a)
+        await people.write(tx, project.document_id, c, waiting=True)
+        await people.write(tx, project.document_id, b)
+        loaded = await documents.load(tx, project.document_id)
+    assert loaded.tail == [a, b]
+    assert [row[1:] for row in loaded.waiting] == [(project.owner_id, d), (None, c)]
+    first, second = (row.seq for row in loaded.waiting)
+    assert first < second
+    assert loaded.stored_bytes == sum(map(len, (a, b, c, d)))
+
+
+async def test_what_is_refused_is_loaded_no_more_and_stays_stored(database: Database) -> None:
+    project = await people.song(database)
+    a, _, c, d = people.letters("abcd")
+    async with database.transaction() as tx:
+        await people.write(tx, project.document_id, a)
+        await people.write(tx, project.document_id, c, d, waiting=True)
+        loaded = await documents.load(tx, project.document_id)
+        first, second = (row.seq for row in loaded.waiting)
+        await documents.refuse(tx, project.document_id, [first], NOW)
+        await documents.refuse(tx, project.document_id + 1, [second], NOW)  # not its row
+        loaded = await documents.load(tx, project.document_id)
+        assert loaded.tail == [a]
+        assert [row.payload for row in loaded.waiting] == [d]
+        assert loaded.stored_bytes == len(a) + len(d)
+        cursor = await tx.execute("SELECT payload, refused_at FROM journal ORDER BY seq")
+        assert await cursor.fetchall() == [(a, None), (c, NOW), (d, None)]
 
 
 async def test_a_snapshot_comes_with_what_was_written_since(database: Database) -> None:

@@ -78,6 +78,15 @@ async def test_entries_are_kept_as_they_were_in_their_order(database_url: str, s
     assert before - slack <= first <= last <= clock.now() + slack
 
 
+async def test_an_entry_that_waits_for_others_is_flagged(database_url: str, sql: Any) -> None:
+    async with running(database_url) as journal:
+        journal.append(entry(b"applied"))
+        journal.append(entry(b"waits")._replace(waiting=True))
+        await journal.drain()
+    found = sql("SELECT payload, waiting, refused_at FROM journal ORDER BY seq")
+    assert found == [(b"applied", False, None), (b"waits", True, None)]
+
+
 async def test_the_time_of_a_row_is_when_its_update_arrived(database_url: str, sql: Any) -> None:
     arrived = clock.now() - timedelta(hours=2)
     async with running(database_url) as journal:

@@ -1,8 +1,7 @@
-"""Yjs documents and updates: numbers, guarding, merging, settling, whose they are."""
+"""Yjs documents and updates: numbers, guarding, applying, what they delete."""
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any
 
 import pytest
@@ -11,9 +10,10 @@ from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text
 
 from base.errors import AppError
-from docstore import crdt
+from docstore import crdt, waiting
 from docstore.crdt import MalformedUpdate, PoisonUpdate
 from docstore.errors import DocumentTooDeep
+from tests.e2e import poison
 from tests.unit.docstore import writers
 
 NUMBERS = st.integers(min_value=0, max_value=2**53)
@@ -26,18 +26,6 @@ PANIC = bytes.fromhex("0101ef0701887f0700017900")
 # A text, and bytes that hang below one of its characters as if that were a shared type.
 BEFORE_ERROR = bytes.fromhex("0101e80700040104746578740375767700")
 ERROR = bytes.fromhex("010101070344e807000368617400")
-
-
-def people_type(words: str) -> list[bytes]:
-    """An update for each letter."""
-    doc: Doc[Any] = Doc(client_id=5)
-    emitted: list[bytes] = []
-    subscription = doc.observe(lambda event: emitted.append(event.update))
-    text = doc.get("t", type=Text)
-    for letter in words:
-        text += letter
-    doc.unobserve(subscription)
-    return emitted
 
 
 def document(*updates: bytes) -> Doc[Any]:
@@ -93,7 +81,7 @@ def test_one_line_of_a_state_vector_is_found_without_reading_the_others(
 ) -> None:
     state = crdt.encode_state_vector(clocks)
     for client in [*clocks, stranger]:
-        found = crdt._clock_in(state, crdt.write_var_uint(client))
+        found = crdt.clock_in(state, crdt.write_var_uint(client))
         assert found == clocks.get(client, 0)
 
 
@@ -102,7 +90,7 @@ def test_a_clock_is_not_taken_for_a_client() -> None:
     clocks = {client: (client * 7) % 5 for client in range(300)} | {2**32 - 1: 1}
     state = crdt.encode_state_vector(clocks)
     for client, clock in clocks.items():
-        assert crdt._clock_in(state, crdt.write_var_uint(client)) == clock
+        assert crdt.clock_in(state, crdt.write_var_uint(client)) == clock
 
 
 # ---------------------------------------------------------------- guarding
@@ -113,7 +101,9 @@ def test_bytes_that_are_no_update_are_malformed_everywhere(wrong: bytes) -> None
     with pytest.raises(MalformedUpdate):
         crdt.apply_all(document(), [wrong])
     with pytest.raises(MalformedUpdate):
-        crdt.merge([b"\x00\x00", wrong])
+        crdt.screen(wrong)
+    with pytest.raises(MalformedUpdate):
+        crdt.read(wrong)
     with pytest.raises(MalformedUpdate):
         crdt.to_json(wrong)
     with pytest.raises(MalformedUpdate):
@@ -130,6 +120,25 @@ def test_what_panics_or_fails_half_way_is_poison(
     with pytest.raises(PoisonUpdate, match=message):
         crdt.apply_all(document(before), [poison])
     capfd.readouterr()  # Rust reports its panics on stderr
+
+
+def test_what_panics_is_refused_when_it_is_read() -> None:
+    crdt.screen(BEFORE_PANIC)
+    with pytest.raises(MalformedUpdate, match="of no length"):
+        crdt.screen(PANIC)
+
+
+def test_what_fails_half_way_is_read_and_does_not_wait() -> None:
+    """So the guard is needed."""
+    for update in (poison.HALF.groundwork, poison.HALF.update):
+        crdt.screen(update)
+    clocks = waiting.Clocks(document(poison.HALF.groundwork).get_state())
+    ready, whole = waiting.ready(poison.HALF.update, crdt.read(poison.HALF.update), clocks)
+    assert whole
+    assert ready == poison.HALF.update
+    doc = document(poison.HALF.groundwork)
+    with pytest.raises(PoisonUpdate, match="RuntimeError"):
+        crdt.apply_all(doc, [ready])
 
 
 def test_a_panic_is_known_by_its_name_since_it_is_no_exception() -> None:
@@ -161,24 +170,6 @@ def test_memory_errors_and_observers_errors_are_poison() -> None:
 # ---------------------------------------------------------------- documents
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_merging_gives_what_applying_one_by_one_gives(seed: int) -> None:
-    updates, everything = writers.session(seed, writers=3, steps=40)
-    merged = crdt.merge([update.data for update in updates])
-    assert crdt.to_json(merged) == crdt.to_json(everything.get_update())
-    assert writers.clocks(document(merged)) == writers.clocks(everything)
-
-
-def test_merging_nothing_gives_the_update_that_changes_nothing() -> None:
-    assert crdt.merge([]) == crdt.NOTHING
-
-
-def test_merging_leaves_out_what_waits() -> None:
-    letters = people_type("abc")
-    assert crdt.to_json(crdt.merge([letters[0], letters[2]])) == {"t": "a"}
-    assert crdt.to_json(crdt.merge(letters[::-1])) == {"t": "abc"}
-
-
 def test_applying_all_emits_one_change() -> None:
     updates, _ = writers.session(3, writers=2, steps=30)
     doc = document()
@@ -190,7 +181,7 @@ def test_applying_all_emits_one_change() -> None:
 
 
 def test_many_are_applied_in_several_changes() -> None:
-    letters = people_type("x" * 2_500)
+    letters = writers.typed("x" * 2_500)
     doc = document()
     changes: list[bytes] = []
     subscription = doc.observe(lambda event: changes.append(event.update))
@@ -200,67 +191,18 @@ def test_many_are_applied_in_several_changes() -> None:
     assert crdt.to_json(doc.get_update()) == {"t": "x" * 2_500}
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_settling_brings_in_what_yrs_forgot(seed: int) -> None:
-    updates, everything = writers.session(seed, writers=3, steps=20)
-    arriving = [update.data for update in updates]
-    Random(seed).shuffle(arriving)
-    doc = document()
-    crdt.apply_all(doc, arriving)
-    assert crdt.settle(doc, arriving) == ()
-    assert writers.clocks(doc) == writers.clocks(everything)
-    assert crdt.to_json(doc.get_update()) == crdt.to_json(everything.get_update())
+# ---------------------------------------------------------------- deletions
 
 
-def test_settling_is_needed() -> None:
-    forgotten = 0
-    for seed in range(60):
-        updates, everything = writers.session(seed, writers=3, steps=20)
-        arriving = [update.data for update in updates]
-        Random(seed).shuffle(arriving)
-        forgotten += writers.clocks(document(*arriving)) != writers.clocks(everything)
-    assert forgotten, "yrs sees by itself now what has come; settle() may go"
-
-
-def test_settling_says_what_waits_on() -> None:
-    a, b, c, d = people_type("abcd")
-    assert crdt.settle(document(d, a, c), [d, a, c]) == (0, 2)
-    assert crdt.settle(document(d, a, c, b), [d, a, c, b]) == ()
-    assert crdt.settle(document(), []) == ()
-
-
-# ---------------------------------------------------------------- whose
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_the_clients_of_an_update_are_those_who_wrote_its_structs(seed: int) -> None:
-    updates, everything = writers.session(seed, writers=4, steps=50)
-    for update in updates:
-        assert crdt.client_ids(update.data) == tuple(sorted(update.ends, reverse=True))
-    whole = tuple(sorted(writers.clocks(everything), reverse=True))
-    assert crdt.client_ids(everything.get_update()) == whole
-
-
-def test_an_update_without_structs_has_no_clients() -> None:
-    assert crdt.client_ids(crdt.NOTHING) == ()
+def test_an_update_without_structs_has_no_sections() -> None:
+    assert crdt.read(crdt.NOTHING) == ([], [])
     doc: Doc[Any] = Doc({"m": Map({"a": 1})}, client_id=9)
     emitted: list[bytes] = []
     subscription = doc.observe(lambda event: emitted.append(event.update))
     del doc["m"]["a"]
     doc.unobserve(subscription)
-    assert crdt.client_ids(emitted[0]) == ()
+    assert crdt.read(emitted[0]).sections == []
     assert crdt.delete_ranges(emitted[0], 1) == [(9, 0, 1)]
-
-
-def test_clients_whose_structs_all_wait_are_found_too() -> None:
-    one: Doc[Any] = Doc(client_id=11)
-    two: Doc[Any] = Doc(client_id=12)
-    one["a"], two["b"] = Text("x"), Text("y")
-    before = crdt.encode_state_vector({11: 1, 12: 1})
-    one["a"] += "more"
-    two["b"] += "more"
-    both = document(one.get_update(), two.get_update())
-    assert crdt.client_ids(both.get_update(before)) == (12, 11)
 
 
 def test_a_delete_set_with_something_behind_it_is_malformed() -> None:

@@ -7,54 +7,90 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycrdt import Doc, Text
+from pycrdt import Doc
 
-from docstore import aside, crdt, folding, snapshots
+from docstore import aside, crdt, folding, loading, snapshots, waiting
 from docstore.errors import SnapshotDamaged
+from tests.e2e import poison
 from tests.unit.docstore import writers
 from tests.unit.docstore.test_crdt import BEFORE_PANIC, PANIC
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from random import Random
 
 
 def opened(*updates: bytes) -> Doc[Any]:
+    """What comes of updates in any order."""
     doc: Doc[Any] = Doc()
-    crdt.apply_all(doc, updates)
-    crdt.settle(doc, updates)
+    waiting.advance_document(doc, map(waiting.Waiting, updates), set())
     return doc
+
+
+def flagged(updates: Iterable[bytes], state: bytes = b"\x00") -> list[folding.Update]:
+    """Rows as a room stores them that gets these updates when it is in this state."""
+    clocks = waiting.Clocks(state)
+    rows: list[folding.Update] = []
+    for update in updates:
+        part, whole = waiting.ready(update, crdt.read(update), clocks)
+        if whole:
+            rows.append(folding.Update(update))
+            continue
+        if part != crdt.NOTHING:
+            rows.append(folding.Update(part))
+        rows.append(folding.Update(update, waiting=True))
+    return rows
 
 
 def unpacked(snapshot: snapshots.Packed) -> bytes:
     return snapshots.unpack(snapshot.body, snapshot.size, snapshot.sha256)
 
 
-def letters(client: int, words: str) -> list[bytes]:
-    doc: Doc[Any] = Doc(client_id=client)
-    emitted: list[bytes] = []
-    subscription = doc.observe(lambda event: emitted.append(event.update))
-    text = doc.get("t", type=Text)
-    for letter in words:
-        text += letter
-    doc.unobserve(subscription)
-    return emitted
+def letters(client: int, words: str) -> list[folding.Update]:
+    return [folding.Update(update) for update in writers.typed(words, client)]
+
+
+def waits(row: folding.Update) -> folding.Update:
+    return row._replace(waiting=True)
 
 
 def test_everything_that_is_complete_goes_into_the_snapshot() -> None:
     folded = folding.fold(None, letters(7, "abc"))
-    assert folded.waiting == ()
+    assert folded.staying == ()
     assert folded.client_ids == (7,)
     assert crdt.to_json(unpacked(folded.snapshot)) == {"t": "abc"}
 
 
-def test_what_waits_is_named_and_comes_in_later() -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_what_waits_is_named_and_comes_in_later(known: bool) -> None:
+    """Also what was stored as applied and waits all the same."""
     a, b, c = letters(7, "abc")
+    c = c._replace(waiting=known)
     first = folding.fold(None, [a, c])
-    assert first.waiting == (1,)
+    assert first.staying == (1,)
     assert crdt.to_json(unpacked(first.snapshot)) == {"t": "a"}
     second = folding.fold(first.snapshot, [c, b])
-    assert second.waiting == ()
+    assert second.staying == ()
     assert crdt.to_json(unpacked(second.snapshot)) == {"t": "abc"}
+
+
+HALF = folding.Update(poison.HALF.update)
+
+
+@pytest.mark.parametrize(
+    "spoils", [HALF, waits(HALF), folding.Update(b"no"), folding.Update(b"no", waiting=True)]
+)
+def test_what_cannot_be_applied_stays_and_the_rest_is_folded(spoils: folding.Update) -> None:
+    a, b, c = letters(7, "abc")
+    groundwork = folding.Update(poison.HALF.groundwork)
+    folded = folding.fold(None, [groundwork, a, spoils, waits(c), b])
+    assert folded.staying == (2,)
+    assert crdt.to_json(unpacked(folded.snapshot))["t"] == "abc"
+    assert folded.client_ids == (7, 200)
+    # It is no better and no worse the next time.
+    again = folding.fold(folded.snapshot, [spoils, *letters(8, "x")])
+    assert again.staying == (0,)
+    assert again.client_ids == (8,)
 
 
 def test_only_clients_with_something_new_are_named() -> None:
@@ -72,15 +108,21 @@ def test_a_damaged_snapshot_is_noticed() -> None:
 async def test_another_process_folds_alike() -> None:
     first = folding.fold(None, letters(7, "ab"))
     a, _, c = letters(9, "xyz")
-    assert await aside.fold(first.snapshot, [a, c]) == folding.fold(first.snapshot, [a, c])
+    rows = [a, waits(c)]
+    assert await aside.fold(first.snapshot, rows) == folding.fold(first.snapshot, rows)
 
 
 async def test_what_is_wrong_there_is_wrong_here() -> None:
     snapshot = folding.fold(None, letters(7, "ab")).snapshot
+    broken = snapshots.pack(b"no state")
     with pytest.raises(crdt.MalformedUpdate, match="Cannot decode"):
-        await aside.fold(None, [b"no update"])
+        await aside.fold(broken, letters(7, "ab"))
+    many = [folding.Update(b"no update")] * (loading.MOST_LEFT_OUT + 1)
+    with pytest.raises(crdt.MalformedUpdate, match="Cannot decode"):
+        await aside.fold(None, many)
+    many = [folding.Update(PANIC)] * (loading.MOST_LEFT_OUT + 1)
     with pytest.raises(crdt.PoisonUpdate, match="PanicException"):
-        await aside.fold(None, [BEFORE_PANIC, PANIC])
+        await aside.fold(None, [folding.Update(BEFORE_PANIC), *many])
     with pytest.raises(SnapshotDamaged):
         await aside.fold(snapshot._replace(sha256=bytes(32)), [])
 
@@ -108,23 +150,24 @@ def test_folding_loses_nothing(
     arriving = [update.data for update in updates if order.random() < share]
     order.shuffle(arriving)
     snapshot = None
-    journal: list[bytes] = []
+    journal: list[folding.Update] = []
     for part in range(rounds):
-        journal += arriving[part::rounds]
+        known = opened(
+            b"\x00\x00" if snapshot is None else unpacked(snapshot),
+            *(row.payload for row in journal),
+        )
+        journal += flagged(arriving[part::rounds], known.get_state())
         folded = folding.fold(snapshot, journal)
         snapshot = folded.snapshot
-        journal = [journal[at] for at in folded.waiting]
+        journal = [journal[at] for at in folded.staying]
     assert snapshot is not None
-    after = opened(unpacked(snapshot), *journal)
+    after = opened(unpacked(snapshot), *(row.payload for row in journal))
     before = opened(*arriving)
-    known, folded_known = writers.clocks(before), writers.clocks(after)
-    assert all(folded_known[client] >= clock for client, clock in known.items())
-    if not journal:
-        assert folded_known == known
-        assert crdt.to_json(after.get_update()) == crdt.to_json(before.get_update())
-    # Else yrs may show more behind a gap than before; what it shows there is not settled.
+    assert writers.clocks(after) == writers.clocks(before)
+    assert crdt.to_json(after.get_update()) == crdt.to_json(before.get_update())
     # And once the rest is there, nothing is missing.
-    crdt.apply_all(after, [update.data for update in updates])
-    assert crdt.settle(after, [update.data for update in updates]) == ()
-    assert writers.clocks(after) == writers.clocks(everything)
-    assert crdt.to_json(after.get_update()) == crdt.to_json(everything.get_update())
+    whole = opened(
+        after.get_update(), *(row.payload for row in journal), *(u.data for u in updates)
+    )
+    assert writers.clocks(whole) == writers.clocks(everything)
+    assert crdt.to_json(whole.get_update()) == crdt.to_json(everything.get_update())

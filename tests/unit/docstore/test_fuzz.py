@@ -74,8 +74,9 @@ def outcome(whole: bytes, update: bytes) -> str:
         return "poison"
     try:
         crdt.is_integrated(update, doc.get_state())
-        crdt.client_ids(update)
-        crdt.to_json(crdt.merge([whole, update]))
+        with crdt.guarded():
+            full = doc.get_update()
+        crdt.to_json(full)
     except (crdt.MalformedUpdate, crdt.PoisonUpdate, DocumentTooDeep):
         return "poison"
     return "taken"

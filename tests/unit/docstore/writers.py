@@ -190,3 +190,15 @@ def session(seed: int, *, writers: int, steps: int) -> tuple[list[Update], Doc[A
     for update in updates:
         everything.apply_update(update.data)
     return updates, everything
+
+
+def typed(words: str, client: int = 7) -> list[bytes]:
+    """An update for each letter typed into the text `t`."""
+    doc: Doc[Any] = Doc(client_id=client)
+    emitted: list[bytes] = []
+    subscription = doc.observe(lambda event: emitted.append(event.update))
+    text = doc.get("t", type=Text)
+    for letter in words:
+        text += letter
+    doc.unobserve(subscription)
+    return emitted

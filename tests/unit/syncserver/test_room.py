@@ -9,8 +9,8 @@ import pytest
 from anyio import fail_after, lowlevel
 from pycrdt import Array, Doc, Map, Text
 
-from docstore import crdt
-from syncserver import replica, room
+from docstore import crdt, loading, waiting
+from syncserver import intake, replica, room
 from syncserver.connection import Code
 from syncserver.testing import ADA, BOB, MemoryWire, Stage
 from syncserver.wire import awareness, events, yjs
@@ -198,8 +198,10 @@ async def test_an_update_without_its_dependencies_is_journaled_as_received() -> 
     stage.say(writer, yjs.update(first))
     stage.room.turn()
     assert text_of(*other.bodies(events.UPDATE)) == "one two"
-    reopened = replica.Replica(tail=[second])
-    assert reopened.pending == [second]
+    assert [entry.waiting for entry in stage.journal.entries] == [True, False, False]
+    assert text_of(*[one.payload for one in stage.journal.entries if not one.waiting]) == "one two"
+    reopened = replica.Replica(loading.prepare(None, (), [waiting.Waiting(second)]))
+    assert [one.update for one in reopened.pending] == [second]
     reopened.apply([first])
     reopened.settle()
     assert reopened.pending == []
@@ -228,7 +230,7 @@ async def test_a_waiting_part_of_a_larger_update_is_kept_as_well() -> None:
 
 
 async def test_too_many_waiting_updates_close_their_sender() -> None:
-    stage = Stage(limits=room.Limits(1 << 20, 2))
+    stage = Stage(limits=intake.Limits(1 << 20, 2))
     writer, wire = stage.enter()
     author = Author()
     author.write("lost")
@@ -258,7 +260,7 @@ async def test_a_malformed_update_closes_its_sender_and_nobody_notices() -> None
 
 
 async def test_a_document_at_its_limit_refuses_growth_and_stays_whole() -> None:
-    stage = Stage(limits=room.Limits(10_000, 10))
+    stage = Stage(limits=intake.Limits(10_000, 10))
     writer, wire = stage.enter(ADA)
     other, other_wire = stage.enter(BOB)
     stage.say(writer, yjs.update(Author().write("x" * 20_000)))
