@@ -91,19 +91,16 @@ class Intake:
         """Whether there is something to apply, or to tell."""
         return bool(self._updates or self._loose)
 
-    @property
-    def empty(self) -> bool:
-        """Whether no update has come in this turn yet."""
-        return not self._updates
-
-    def submit(self, source: Source, update: bytes) -> None:
-        """An update to apply at the end of this turn."""
-        group = self._updates.get(source.author)
-        if group is None:
-            self._updates[source.author] = Group([source], [update])
-        else:
+    def submit(self, source: Source, update: bytes) -> bool:
+        """An update to apply at the end of this turn; whether it is the first."""
+        updates = self._updates
+        group = updates.get(source.author)
+        if group is not None:
             group.sources.append(source)
             group.updates.append(update)
+            return False
+        updates[source.author] = Group([source], [update])
+        return len(updates) == 1
 
     def take(self) -> Changes:
         """Apply and journal everything that was submitted. Stops when the document becomes suspect."""

@@ -153,7 +153,7 @@ class Replica:
             done = 0
             while done < len(updates):
                 done = self._transact(run, done)
-        if run.deltas != [*updates]:
+        if len(updates) != 1 or run.deltas != [updates[0]]:
             self._check(run.deltas)
         for delta in run.deltas:
             self._remember(delta)

@@ -152,16 +152,15 @@ class Room:
 
     def submit(self, source: Source, update: bytes) -> None:
         """An update to apply at the end of this turn."""
-        taking = self.intake
-        if taking.empty:
-            taking.received = now = clock.monotonic()
-            if not self._scheduled:
-                self._scheduled = True
-                if now < self._earliest and id(source) != self._last_writer:
-                    self._loop.call_at(self._loop.time() + self._earliest - now, self.turn)
-                else:
-                    self._loop.call_soon(self.turn)
-        taking.submit(source, update)
+        if not self.intake.submit(source, update):
+            return
+        self.intake.received = now = clock.monotonic()
+        if not self._scheduled:
+            self._scheduled = True
+            if now < self._earliest and id(source) != self._last_writer:
+                self._loop.call_at(self._loop.time() + self._earliest - now, self.turn)
+            else:
+                self._loop.call_soon(self.turn)
 
     def when_durable(self, then: Callable[[], None]) -> None:
         """Call `then` once everything this room has journaled so far is durable: promise 1."""
