@@ -166,14 +166,24 @@ def advance_document(
     Raises StuckUpdate, CutCharacters.
     """
     loose: list[Loose] = []
+    emitted: list[bytes] = []
 
     def apply(one: Waiting, update: bytes) -> None:
         if cut := halves.cut_by(update, middles):
             raise CutCharacters(cut)
+        emitted.clear()
         try:
             crdt.apply_all(doc, (update,))
+            # Deletions that are done already are ready each time, and change nothing.
+            for delta in emitted:
+                if delta != crdt.NOTHING:
+                    crdt.read(delta)
+                    loose.append(Loose(one.author, delta))
         except (crdt.PoisonUpdate, crdt.MalformedUpdate) as cause:
             raise StuckUpdate(one) from cause
-        loose.append(Loose(one.author, update))
 
-    return advance(kept, doc.get_state(), apply), loose
+    subscription = doc.observe(lambda event: emitted.append(event.update))
+    try:
+        return advance(kept, doc.get_state(), apply), loose
+    finally:
+        doc.unobserve(subscription)

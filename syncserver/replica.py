@@ -329,6 +329,7 @@ class Replica:
                 update = halves.mend(update, cut)
             delta = self._apply_plain(update)
             if delta is not None and delta != crdt.NOTHING:
+                self._check([delta])
                 self._remember(delta)
                 loose.append(waiting.Loose(one.author, delta))
 

@@ -154,3 +154,21 @@ def test_a_document_outlives_the_loss_of_any_row(seed: int) -> None:
     assert again.late == []
     assert writers.clocks(again.doc) == writers.clocks(everything)
     assert shown(again) == crdt.to_json(everything.get_update())
+
+
+def test_what_came_loose_is_named_once() -> None:
+    a, b, c = writers.typed("abc")
+    found = built([a], [b])
+    assert [one.update for one in found.loose] == [b]
+    # A deletion that is done stays ready as long as the rest of its update waits.
+    doc: Doc[Any] = Doc()
+    crdt.apply_all(doc, [a, b])
+    deletes_and_waits = c[:-1] + bytes.fromhex("01 07 01 00 01")
+    struct_of_another = deletes_and_waits.replace(b"\x01\x01\x07\x02", b"\x01\x01\x07\x09", 1)
+    first = built([a, b], [struct_of_another])
+    assert len(first.loose) == 1
+    assert shown(first) == {"t": "b"}
+    again = built([a, b, first.loose[0].update], [struct_of_another])
+    assert again.loose == []
+    assert rows(again.waiting) == [0]
+    assert shown(again) == {"t": "b"}
