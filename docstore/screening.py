@@ -36,21 +36,35 @@ _UNREADABLE: Final = "cannot be checked before it is read"
 _TOO_MANY: Final = "announces more than there is in it"
 
 
-def is_plain(update: bytes) -> bool:
+ATOM: Final = 1
+"""A plain update that brings one thing, which nobody can cut in two, or deletes something."""
+WORD: Final = 2
+"""A plain update that brings text of several characters."""
+
+
+def plain_kind(update: bytes) -> int:
     """Whether this is one short edit of the commonest kinds, in which nothing can be wrong.
 
-    Nothing but what it builds upon: a single struct, of ASCII text or of a value of fixed size,
-    or a single deletion. It may have to wait for others.
+    ATOM, WORD, or 0 if not. Nothing but what it builds upon: a single struct, of ASCII text or of
+    a value of fixed size, or a single deletion. It may have to wait for others.
     """
     match = _plain(update)
     if match is None:
-        return False
+        return 0
     if match.lastindex is None:
-        return True
+        return ATOM
     # The text ends where the deletions begin, and there are none.
     end = match.end()
+    size = update[end - 1]
     last = len(update) - 1
-    return end + update[end - 1] == last and update[last] == 0 and update[end:].isascii()
+    if end + size == last and update[last] == 0 and update[end:].isascii():
+        return ATOM if size == 1 else WORD
+    return 0
+
+
+def is_plain(update: bytes) -> bool:
+    """Whether this is an edit of one of those kinds."""
+    return plain_kind(update) > 0
 
 
 def is_shallow(update: bytes) -> bool:

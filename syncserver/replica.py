@@ -63,10 +63,12 @@ class Poisoned(Exception):
 class _Run:
     """One call of `apply` under way."""
 
-    __slots__ = ("deltas", "malformed", "updates", "waiting")
+    __slots__ = ("atoms", "deltas", "malformed", "updates", "waiting")
 
     def __init__(self, updates: Sequence[bytes]) -> None:
         self.updates = list(updates)
+        self.atoms = True
+        """Whether there is nothing among the updates that could ever be cut in two."""
         self.deltas: list[bytes] = []
         self.waiting: list[tuple[int, waiting.Waiting]] = []
         self.malformed: list[int] = []
@@ -145,6 +147,7 @@ class Replica:
                 self._remember(updates[0])
                 return Applied(updates)
             run = _Run(updates)
+            run.atoms = False
             run.deltas = [] if delta is None else [delta]
             if self._must_wait(updates[0]):
                 run.deltas = self._hold(run, 0, run.deltas, None)
@@ -153,7 +156,7 @@ class Replica:
             done = 0
             while done < len(updates):
                 done = self._transact(run, done)
-        if len(updates) != 1 or run.deltas != [updates[0]]:
+        if not run.atoms and (len(updates) != 1 or run.deltas != [updates[0]]):
             self._check(run.deltas)
         for delta in run.deltas:
             self._remember(delta)
@@ -184,7 +187,7 @@ class Replica:
         """
         self._emitted.clear()
         updates = run.updates
-        apply, is_plain, middles = self._bare.apply_update, screening.is_plain, self._middles
+        apply, plain_kind, middles = self._bare.apply_update, screening.plain_kind, self._middles
         held: int | None = None
         cut: set[halves.Place] = set()
         index: int | None = start
@@ -197,7 +200,10 @@ class Replica:
                 plain = True  # whether the last update was; then `state` is true, else `clocks` are
                 for index in range(start, len(updates)):
                     update = updates[index]
-                    if careful or middles or not is_plain(update):
+                    kind = 0 if careful or middles else plain_kind(update)
+                    if kind != screening.ATOM:
+                        run.atoms = False
+                    if not kind:
                         if plain:
                             clocks.begin(state)
                             plain = False

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 _log = log.get("syncserver.room")
 
-_COMPANY_SECONDS: Final = 20e-6
+_COMPANY_SECONDS: Final = 50e-6
 _COMPANY_LEAST: Final = 0.5e-3
 _COMPANY_MOST: Final = 4e-3
-"""When several people write, a turn comes this long after the one before, times the number of readers: twice
+"""When several people write, a turn comes this long after the one before, times the number of readers: a few times
 what its writes cost. Then what others write meanwhile shares them. Below the least it is not worth a timer."""
 
 _MOST_ASKED: Final = 100
