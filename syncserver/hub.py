@@ -317,6 +317,7 @@ class Hub:
         try:
             return live.replica.full()
         except replica.Poisoned as poison:
+            live.distrust()
             raise ports.RoomUnavailable from poison
 
     async def apply(self, document_id: int, update: bytes, author: UUID) -> ports.Applied:

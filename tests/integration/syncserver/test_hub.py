@@ -272,6 +272,23 @@ async def test_a_refused_update_over_rest_says_why_and_changes_nothing(
         assert await here.rooms.snapshot(project.document_id) == before
 
 
+async def test_a_snapshot_that_yrs_fails_at_is_had_from_the_rebuilt_document(
+    database: Database,
+) -> None:
+    async with house(database) as here:
+        project = await people.song(database)
+        live, one, wire = await here.enter(project)
+        for update in people.letters("whole"):
+            live.submit(one, update)
+        live.turn()
+        # Past our own gate: as a fault of yrs would leave the document.
+        live.replica.yroom.ydoc.apply_update(bytes.fromhex("0101090100000000"))
+        with pytest.raises(ports.RoomUnavailable):
+            await here.rooms.snapshot(project.document_id)
+        assert words(await here.rooms.snapshot(project.document_id)) == "whole"
+        assert wire.closed is None
+
+
 async def test_what_cannot_be_stored_is_acknowledged_to_nobody(database: Database) -> None:
     async with house(database) as here:
         project = await people.song(database)

@@ -192,7 +192,7 @@ async def test_newcomers_of_a_document_that_cannot_be_read_are_answered_from_the
     wire.said()
     other.said()
     stage.say(one, yjs.step1(b"\x00"))
-    stage.say(two, yjs.step1(b"\x01\x05\x01"))
+    stage.say(two, yjs.step1(b"\x00"))
     stage.room.turn()
     [suspect] = stage.poisoned
     assert not suspect.clean.is_set()
@@ -202,6 +202,29 @@ async def test_newcomers_of_a_document_that_cannot_be_read_are_answered_from_the
     for reader in (wire, other):
         assert reader.closed is None
         assert text_of(*reader.bodies(events.STEP2)) == "whole"
+
+
+async def test_a_question_that_yrs_fails_at_is_not_asked_twice() -> None:
+    stage = Stage(document=broken())
+    bad, wire = stage.enter()
+    stage.say(bad, yjs.step1(b"\x01\x05\x01"))
+    stage.room.turn()
+    assert wire.closed == (Code.SERVER_ERROR, "the document could not be read")
+    [suspect] = stage.poisoned
+    stage.poisoned.clear()
+    suspect.rebuilt(broken())
+    stage.room.turn()
+    assert stage.poisoned == []
+
+
+async def test_nothing_is_written_to_newcomers_behind_their_close_frame() -> None:
+    stage = Stage()
+    one, wire = stage.enter()
+    wire.said()
+    stage.say(one, yjs.step1(b"\x00"))
+    one.close(Code.TRY_LATER, "later")
+    stage.room.turn()
+    assert wire.said() == []
 
 
 async def test_who_catches_up_with_a_document_that_cannot_be_read_waits_for_the_rebuilt_one() -> (
