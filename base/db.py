@@ -12,6 +12,7 @@ import psycopg
 import psycopg_pool
 from psycopg.rows import TupleRow
 
+from base import settings
 from base.errors import AppError
 
 if TYPE_CHECKING:
@@ -29,6 +30,16 @@ class DatabaseUnavailable(AppError):
     """The database cannot be reached right now; try again in a moment."""
 
     code = "database_unavailable"
+
+
+def unreachable(url: str, error: Exception) -> DatabaseUnavailable:
+    """What to say at the start, to whoever can mend it: where, why, and which setting."""
+    # The first line; libpq goes on with guesses, and with every address that the name has.
+    why = str(error).partition("\n")[0].strip() or type(error).__name__
+    return DatabaseUnavailable(
+        f"cannot reach PostgreSQL at {settings.mask_url(url)} ({why}); "
+        f"start it, or correct {settings.variable('database_url')}"
+    )
 
 
 def is_away(error: BaseException) -> bool:
@@ -78,10 +89,11 @@ class Database:
             name="syncsphere",
         )
         try:
-            with translated():
-                await pool.open(wait=True, timeout=CONNECT_SECONDS)
-        except BaseException:
+            await pool.open(wait=True, timeout=CONNECT_SECONDS)
+        except BaseException as error:
             await pool.close()
+            if is_away(error) and isinstance(error, Exception):
+                raise unreachable(url, error) from error
             raise
         return cls(url, pool)
 

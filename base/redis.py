@@ -10,6 +10,7 @@ import redis.asyncio.retry
 import redis.backoff
 import redis.exceptions
 
+from base import settings
 from base.errors import AppError
 
 CONNECT_SECONDS = 5.0
@@ -37,7 +38,7 @@ class Redis:
 
     @classmethod
     async def connect(cls, url: str) -> Redis:
-        """Connect and ask once; RedisUnavailable when nobody answers."""
+        """Connect and ask once; RedisUnavailable, which says where and why, when nobody answers."""
         # A pool that waits: when a thousand clients reconnect at once, the last ones are asked about later, not refused.
         pool = redis.asyncio.BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] (library leaves **kwargs untyped)
             url,
@@ -54,7 +55,11 @@ class Redis:
             await client.ping()  # pyright: ignore[reportUnknownMemberType] (as above)
         except (redis.exceptions.RedisError, OSError) as error:
             await client.aclose()
-            raise RedisUnavailable() from error
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise RedisUnavailable(
+                f"cannot reach Redis at {settings.mask_url(url)} ({why}); "
+                f"start it, or correct {settings.variable('redis_url')}"
+            ) from error
         return cls(client, url)
 
     async def close(self) -> None:

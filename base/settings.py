@@ -15,7 +15,6 @@ import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from base.errors import AppError
 
@@ -28,6 +27,13 @@ MIB: Final = 1024 * KIB
 
 SECRET_LEAST: Final = 32
 """Characters: HS256 wants a key of at least its own 256 bits."""
+
+_POSTGRES: Final = "a PostgreSQL address such as postgresql://user:password@host:5432/name"
+_REDIS: Final = "a Redis address such as redis://:password@host:6379/0, rediss://… or unix://…"
+_ESCAPES: Final = " (write @ : / ? # % in a password as %40 %3A %2F %3F %23 %25)"
+
+_PASSWORD: Final = re.compile(r"(?i)\b((?:ssl)?password\s*=\s*)(?:'(?:\\.|[^'])*'|[^&\s]*)")
+"""As a parameter: of a URL's query, or of libpq's own `host=… password=…`."""
 
 _UNITS: Final = {"": 1, "k": KIB, "m": MIB, "g": 1024 * MIB}
 _SIZE: Final = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
@@ -172,17 +178,14 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 def mask_url(text: str) -> str:
     """The same text; when it is a URL with a password in it, with `***` in its place."""
-    if "://" not in text:
-        return text
-    parts = urlsplit(text)
-    credentials, at, host = parts.netloc.rpartition("@")
+    scheme, mark, rest = text.partition("://")
+    # Up to the last @, whatever is in between: libpq takes a password with # or ? in it, where a
+    # parser of URLs would see the address end and the password go on in plain sight.
+    credentials, _, address = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")
-    netloc = f"{user}:***@{host}" if colon else credentials + at + host
-    # libpq also takes the password as a parameter.
-    query = re.sub(r"(?i)\b((?:ssl)?password)=[^&]*", r"\1=***", parts.query)
-    # urlunsplit drops an empty authority, which `postgresql:///name` needs to keep.
-    rest = urlunsplit(("", "", parts.path, query, parts.fragment))
-    return f"{parts.scheme}://{netloc}{rest}"
+    if mark and colon:
+        text = f"{scheme}://{user}:***@{address}"
+    return _PASSWORD.sub(r"\1***", text)
 
 
 def signing_key(settings: Settings) -> str:
@@ -221,6 +224,10 @@ def _parse(name: str, kind: object, given: object) -> object:
         if given.lower() in choices:
             return given.lower()
         raise _bad(name, given, "one of " + ", ".join(choices))
+    if name == "database_url":
+        _check_url(name, given, _is_postgres(given), _POSTGRES)
+    if name == "redis_url":
+        _check_url(name, given, _is_redis(given), _REDIS)
     if kind is Path:
         return Path(given).expanduser()
     if kind is int:
@@ -238,6 +245,43 @@ def _parse(name: str, kind: object, given: object) -> object:
         except ValueError:
             raise _bad(name, given, "a number") from None
     return given
+
+
+def _check_url(name: str, given: str, good: bool, wanted: str) -> None:
+    if not good:
+        # Without "://" nobody knows where a password begins; with one, mask_url does.
+        hidden = given if "://" in given or "@" not in given else "***@" + given.rpartition("@")[2]
+        raise _bad(name, mask_url(hidden), wanted + _ESCAPES)
+
+
+def _is_postgres(text: str) -> bool:
+    """Whether libpq understands it, and the password has not run over into the address."""
+    # Here, because most who read settings need no driver.
+    from psycopg import Error, conninfo
+
+    try:
+        parts = conninfo.conninfo_to_dict(text)
+    except Error:
+        return False
+    host, ports = str(parts.get("host", "")), str(parts.get("port", "")).split(",")
+    _, _, path = text.partition("://")[2].partition("/")
+    return (
+        all(port == "" or (port.isdecimal() and 0 < int(port) < 1 << 16) for port in ports)
+        and "@" not in host
+        # In a URL's path: of a password with a / in it. (Parameters, and abstract sockets, may.)
+        and "@" not in path.partition("?")[0]
+    )
+
+
+def _is_redis(text: str) -> bool:
+    """Whether the client understands it, and the password has not run over into the address."""
+    from redis.connection import parse_url  # pyright: ignore[reportUnknownVariableType] (library's is untyped)
+
+    try:
+        parts = typing.cast("dict[str, Any]", parse_url(text))
+    except ValueError:
+        return False
+    return text.startswith("unix://") or ("@" not in str(parts.get("host", "")) and "#" not in text)
 
 
 def _bounded(field: dataclasses.Field[Any], value: object) -> object:

@@ -70,7 +70,7 @@ def survey(updates: Sequence[bytes]) -> tuple[set[Place], set[Place]]:
     for update in updates:
         seams = Seams(update)
         try:
-            outline.outline(update, seams)
+            outline.outline(update, seams, lenient=True)
         except outline.Unfit:
             continue
         middles |= seams.middles
@@ -87,18 +87,22 @@ def cut_by(update: bytes, middles: set[Place]) -> set[Place]:
         return set()
     seams = Seams(update)
     outline.outline(update, seams)
-    if cut := seams.cuts & (middles | seams.middles):
+    # Not of the union: there may be very many characters, and a copy of them for each update.
+    if cut := (seams.cuts & middles) | (seams.cuts & seams.middles):
         return cut
     middles |= seams.middles
     return set()
 
 
 def mend(update: bytes, middles: Collection[Place]) -> bytes:
-    """The update with two U+FFFD for each character whose second half is among these."""
+    """The update with two U+FFFD for each character whose second half is among these.
+
+    Raises outline.Unfit.
+    """
     if not may_have(update):
         return update
     mender = _Mender(update, middles)
-    outline.outline(update, mender)
+    outline.outline(update, mender, lenient=True)
     return mender.done()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
 
+from base import db
 from docstore.errors import SchemaTooNew
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def upgrade(url: str) -> list[str]:
     """Apply what is missing, all of it or nothing; the revisions applied, oldest first.
 
     Waits for another process that is migrating. Raises SchemaTooNew for a database that a newer
-    version has been at.
+    version has been at, db.DatabaseUnavailable where none can be reached.
     """
-    with psycopg.connect(url, autocommit=True, connect_timeout=10) as guard:
+    with _connected(url) as guard:
         # Held by the session: a process that dies lets go of it.
         guard.execute(LOCK, (_LOCK,))
         at = _current(guard)
@@ -68,6 +69,13 @@ def upgrade(url: str) -> list[str]:
         if missing:
             _run(url)
         return missing
+
+
+def _connected(url: str) -> Connection[TupleRow]:
+    try:
+        return psycopg.connect(url, autocommit=True, connect_timeout=10)
+    except psycopg.Error as error:
+        raise db.unreachable(url, error) from error
 
 
 def _current(connection: Connection[TupleRow]) -> str | None:

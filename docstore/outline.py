@@ -20,6 +20,8 @@ import bisect
 import re
 from typing import Final, NamedTuple, Protocol
 
+from docstore.numbers import MalformedUpdate
+
 DEEPEST: Final = 4000
 """Levels that plain values may be nested: far more than music needs, far less than the stack
 holds. yrs reads them by calling itself, and 25,000 levels are a segmentation fault."""
@@ -59,7 +61,7 @@ SEVERAL: Final = "has several values, or text, under one key"
 OWN_FUTURE: Final = "builds upon what it has yet to write"
 
 
-class Unfit(Exception):
+class Unfit(MalformedUpdate):
     """The update is refused; the message says why."""
 
 
@@ -96,6 +98,8 @@ class Outline(NamedTuple):
     sections: list[Section]
     deletions: list[tuple[int, int, int]]
     """Client, clock, length."""
+    types: int
+    """How many shared types it makes."""
 
 
 class Witness(Protocol):
@@ -131,7 +135,7 @@ def outline(update: bytes, witness: Witness | None = None, *, lenient: bool = Fa
         raise Unfit(UNREADABLE)
     if reader.several and not lenient and not _covered(reader.several, deletions):
         raise Unfit(SEVERAL)
-    return Outline(sections, deletions)
+    return Outline(sections, deletions, reader.types)
 
 
 def _covered(structs: list[tuple[int, int, int]], deletions: list[tuple[int, int, int]]) -> bool:
@@ -155,13 +159,14 @@ def _covered(structs: list[tuple[int, int, int]], deletions: list[tuple[int, int
 class _Reader:
     """A place in an update. Reading past the end raises IndexError, sooner or later."""
 
-    __slots__ = ("at", "data", "several")
+    __slots__ = ("at", "data", "several", "types")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
         self.several: list[tuple[int, int, int]] = []
         """Structs under a key that could be cut: client, clock, length. yrs cannot do that."""
+        self.types = 0
 
     def byte(self) -> int:
         value = self.data[self.at]
@@ -333,6 +338,7 @@ def _content(reader: _Reader, info: int, client: int, clock: int, witness: Witne
             reader.text()
             reader.text()
         case 7:  # a shared type
+            reader.types += 1
             kind = reader.number()
             if kind == _XML_ELEMENT:
                 reader.text()

@@ -37,9 +37,10 @@ _TOO_MANY: Final = "announces more than there is in it"
 
 
 ATOM: Final = 1
-"""A plain update that brings one thing, which nobody can cut in two, or deletes something."""
+"""A plain update that brings one value, or deletes something."""
 WORD: Final = 2
-"""A plain update that brings text of several characters."""
+"""A plain update that brings text. Beside an entry of a map it takes over its key, which does not
+show in it, and text under a key is what yrs cannot cut: what comes of it has to be read."""
 
 
 def plain_kind(update: bytes) -> int:
@@ -58,7 +59,7 @@ def plain_kind(update: bytes) -> int:
     size = update[end - 1]
     last = len(update) - 1
     if end + size == last and update[last] == 0 and update[end:].isascii():
-        return ATOM if size == 1 else WORD
+        return WORD
     return 0
 
 
@@ -73,7 +74,12 @@ def is_shallow(update: bytes) -> bool:
     A recursion of yrs: shared types within shared types, some 500 bytes of stack each. They can
     be nested by many small updates, so that no update shows it. False says nothing.
     """
-    return len(update) - len(update.translate(None, _SHARED_TYPE_HEADS)) <= DEEPEST
+    return most_types(update) <= DEEPEST
+
+
+def most_types(update: bytes) -> int:
+    """At most so many shared types are made in an update: bytes that could be the head of one."""
+    return len(update) - len(update.translate(None, _SHARED_TYPE_HEADS))
 
 
 def state_fault(state: bytes) -> str | None:

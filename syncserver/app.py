@@ -13,6 +13,7 @@ import gc
 import resource
 import signal
 import socket
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -38,6 +39,7 @@ _HEAD_SECONDS: Final = 10.0
 """How long a client may take to send what it asks for, without a body."""
 _FILES: Final = 1 << 20
 _STACK_BYTES: Final = 256 * 1024 * 1024
+_THREAD_STACK_BYTES: Final = 128 * 1024 * 1024
 _PAGE: Final = Path(__file__).parent.parent / "examples" / "page" / "dist"
 
 
@@ -75,12 +77,14 @@ def _deepen_stack() -> None:
     """Room for yrs, which deletes shared types nested in one another by calling itself.
 
     Many small updates can nest them deeper than 8 MiB of stack allow (about 32,000 levels), and overflowing it
-    ends the process. Each level takes some 300 bytes; the document's size limit bounds how many there can be.
+    ends the process. Each level takes some 300 bytes; `replica.MOST_TYPES` bounds how many there can be.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+    # Threads have stacks of their own: address space only, until they are used.
+    threading.stack_size(_THREAD_STACK_BYTES)
 
 
 def _allow_files() -> None:

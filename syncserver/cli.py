@@ -10,7 +10,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import importlib.metadata
 import sys
+import typing
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from base import log, settings
@@ -54,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="syncsphere", description="A realtime sync server for collaborative music projects."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    kinds = typing.get_type_hints(Settings)
     for name, command in (("serve", _serve), ("migrate", _migrate), ("doctor", _doctor)):
         summary = (command.__doc__ or "").partition("\n")[0]
         one = commands.add_parser(
@@ -67,15 +72,38 @@ def _parser() -> argparse.ArgumentParser:
         )
         one.set_defaults(command=command)
         for field in dataclasses.fields(Settings):
+            kind = kinds[field.name]
             default = "unset" if field.default is None else field.default
             meaning = str(field.metadata["meaning"]).replace("%", "%%")
             one.add_argument(
                 settings.option(field.name),
                 dest=field.name,
-                metavar=field.name.rpartition("_")[2].upper(),
+                metavar=_placeholder(field.name, kind),
                 help=f"{meaning} (default: {default})",
             )
     return parser
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("syncsphere")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed, so of an unknown version)"
+
+
+def _placeholder(name: str, kind: object) -> str:
+    """What --help shows for a value: its unit, or what kind of thing it is."""
+    unit = name.rpartition("_")[2]
+    if unit in {"seconds", "ms", "days", "bytes", "url"}:
+        return unit.upper()
+    if kind is Path:
+        return "PATH"
+    if kind is int:
+        return "N"
+    choices = typing.get_args(kind)
+    if type(None) not in choices and choices:
+        return "|".join(choices)
+    return {"host": "ADDRESS", "secret": "KEY"}.get(name, "TEXT")
 
 
 def _serve(config: Settings) -> int:

@@ -83,6 +83,7 @@ class Client:
         "missed",
         "missed_presence",
         "resyncing",
+        "since",
         "told",
         "username",
         "warned",
@@ -116,6 +117,7 @@ class Client:
         self.missed = False
         self.missed_presence = False
         self.resyncing = 0
+        self.since = 0.0
         self.asking = 0
         self.asks_next: bytes | None = None
 

@@ -56,10 +56,11 @@ MALFORMED: Final = Refusal("malformed", Code.BAD_DATA, "this update cannot be re
 POISON: Final = Refusal("poison", Code.BAD_DATA, "this update cannot be applied")
 DOCUMENT_FULL: Final = Refusal("document_too_large", Code.TOO_LARGE, "the document is full")
 BARRED: Final = Refusal(
-    "barred", Code.TOO_MANY, "too many broken updates came from you; wait a minute"
+    "barred", Code.TRY_LATER, "too many broken updates came from you; wait a minute"
 )
+BUSY: Final = Refusal("busy", Code.TRY_LATER, "the document cannot take this update right now")
 PENDING_FULL: Final = Refusal(
-    "pending", Code.BAD_DATA, "too many updates wait for updates that never came"
+    "pending", Code.TRY_LATER, "too many updates wait for updates that never came"
 )
 
 

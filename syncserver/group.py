@@ -19,6 +19,11 @@ class Source(Protocol):
         """The account, None for a guest."""
         ...
 
+    @property
+    def since(self) -> float:
+        """When it came to the room, on the monotonic clock."""
+        ...
+
     def refuse(self, why: connection.Refusal, /) -> None:
         """Learn that an update was not taken."""
         ...

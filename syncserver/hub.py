@@ -243,9 +243,12 @@ class Hub:
         if not self._paused and self._journal.backlog_bytes > settings.journal_backlog_bytes:
             self._pause_reading(paused=True)
         for live in list(self._rooms.values()):
-            live.tick(
-                now, slow_seconds=settings.slow_client_seconds, keep_encoding=_ENCODING_SECONDS
-            )
+            try:
+                live.tick(
+                    now, slow_seconds=settings.slow_client_seconds, keep_encoding=_ENCODING_SECONDS
+                )
+            except Exception:  # noqa: BLE001 (a mistake of ours in one room must not end the others' time)
+                live.fail()
             self._care_for(live, now)
 
     def _care_for(self, live: room.Room, now: float) -> None:
@@ -276,11 +279,21 @@ class Hub:
             live.compact_not_before = done + pause
             self._compacting.discard(live.document_id)
 
+    async def _compact_if_possible(self, live: room.Room) -> None:
+        """A room is let go of although its tail cannot be folded."""
+        try:
+            await self._compact(live)
+        except Exception:  # noqa: BLE001 (said above; the rows are all there, for the next time)
+            _log.exception("compaction_failed", document=live.document_id)
+
     async def _unload(self, live: room.Room) -> None:
         try:
             await self._journal.wait(live.last_ticket)
-            if live.intake.rows_since_snapshot >= _WORTH_FOLDING:
-                await self._compact(live)
+            if (
+                live.intake.rows_since_snapshot >= _WORTH_FOLDING
+                and clock.monotonic() >= live.compact_not_before
+            ):
+                await self._compact_if_possible(live)
             # Somebody may have come in, and written, while this waited.
             if live.idle_since is None or not live.clean.is_set():
                 return

@@ -26,10 +26,17 @@ _log = log.get("syncserver.intake")
 _FEW: Final = 16
 """Updates that wait and are looked at in each turn that brings something new: some 50 microseconds."""
 
+_FEW_BYTES: Final = 16 * 1024
+_PACE: Final = 20
+"""More than these are looked at by the tick, and no sooner than so many times as long as it took the last time."""
+
+_PENDING_BYTES: Final = 4 * 1024 * 1024
+"""What may wait in one room."""
+
 _OFFENCES: Final = 3
 _OFFENCE_SECONDS: Final = 60.0
-"""So many broken documents in so short a time, and an author is not listened to until it has passed: each costs a
-reading of the whole document."""
+"""So many broken documents in so short a time, and whoever comes with that account after the first is not listened to
+until it has passed: each costs a reading of the whole document."""
 
 
 class Journal(Protocol):
@@ -83,6 +90,7 @@ class Intake:
         self._one_by_one = False
         self._unsettled = False
         self._loose: list[bytes] = []
+        self._look_not_before = 0.0
         self._offences: dict[UUID | None, list[float]] = {}
         self._let_loose(document.loose)
 
@@ -117,25 +125,35 @@ class Intake:
         """A clean document for the suspect one; what was left of the turn is still to be taken."""
         self.replica = document
         self.suspect = False
+        for one in document.refused:
+            self._blame(one.author)
         self._let_loose(document.loose)
 
     def tick(self, now: float) -> None:
         """Look at what waits, if there was no time for it before."""
-        if self._unsettled and not self.suspect:
+        if self._unsettled and not self.suspect and now >= self._look_not_before:
             self.received = now
             self._settle()
+            took = clock.monotonic() - now
+            self._look_not_before = now + took * _PACE
 
-    def barred(self, author: UUID | None, now: float) -> bool:
-        """Whether an author has broken the document too often lately to be listened to."""
-        times = self._offences.get(author)
+    def _blame(self, author: UUID | None) -> None:
+        self._offences.setdefault(author, []).append(clock.monotonic())
+
+    def barred(self, source: Source, now: float) -> bool:
+        """Whether this account has broken the document too often lately for a newcomer to be listened to.
+
+        Whoever was there before it began goes on: a person's other windows are not to blame.
+        """
+        times = self._offences.get(source.author)
         if times is None:
             return False
         recent = [at for at in times if now - at < _OFFENCE_SECONDS]
-        if recent:
-            self._offences[author] = recent
-        else:
-            del self._offences[author]
-        return len(recent) >= _OFFENCES
+        if not recent:
+            del self._offences[source.author]
+            return False
+        self._offences[source.author] = recent
+        return len(recent) >= _OFFENCES and source.since > recent[0]
 
     def _apply_all(self, deltas: list[bytes], sources: set[int]) -> int:
         """Every author's updates of this turn; how many of them are kept because they wait for others.
@@ -149,10 +167,8 @@ class Intake:
             author, group = next(iter(authors.items()))
             del authors[author]
             metrics.updates_in_total.inc(len(group.updates))
-            if self._offences and self.barred(author, clock.monotonic()):
-                for source in group.sources:
-                    refuse(source, connection.BARRED)
-                continue
+            if self._offences:
+                group = self._without_barred(group)
             try:
                 if self._outgrows(group):
                     group = self._within_size(group)
@@ -176,7 +192,7 @@ class Intake:
                     self._one_by_one = self._one_by_one or one_by_one
                     return kept
         if deltas and self.replica.pending:
-            if len(self.replica.pending) <= _FEW:
+            if len(self.replica.pending) <= _FEW and self._pending_bytes() <= _FEW_BYTES:
                 self._settle()
             else:
                 self._unsettled = True
@@ -190,8 +206,8 @@ class Intake:
         Raises replica.Poisoned: then nothing of them counts (promise 2).
         """
         result = self.replica.apply(group.updates)
-        for index in result.malformed:
-            refuse(group.sources[index], connection.MALFORMED)
+        for index, why in result.refused:
+            refuse(group.sources[index], why)
         self.rebuilds = 0
         for delta in result.deltas:
             deltas.append(delta)
@@ -217,7 +233,7 @@ class Intake:
             self._one_by_one = True
             return group, None
         offender = group.sources[poison.index or 0]
-        self._offences.setdefault(offender.author, []).append(clock.monotonic())
+        self._blame(offender.author)
         refuse(offender, connection.POISON)
         first = poison.index or 0
         before = group.only(lambda index: index < first)
@@ -234,11 +250,12 @@ class Intake:
         self.bytes_since_snapshot += len(payload)
 
     def _keep(self, author: UUID | None, source: Source, one: waiting.Waiting) -> int:
-        """Promise 4, within bounds: an update that waits for what it builds upon; 1 if it is news."""
+        """Promise 4, within bounds: an update that waits for what it builds upon; 1 if it is kept."""
         pending = self.replica.pending
         if any(one.update == other.update for other in pending):
-            return 0  # a client that reconnects sends again what it knows to be waiting
-        if len(pending) >= self._limits.pending_updates:
+            return 1  # a client that reconnects sends again what it knows to be waiting
+        full = self._pending_bytes() + len(one.update) > _PENDING_BYTES
+        if len(pending) >= self._limits.pending_updates or full:
             refuse(source, connection.PENDING_FULL)
             return 0
         one.author = author
@@ -265,6 +282,17 @@ class Intake:
         for author, update in loose:
             self._write(author, update)
             self._loose.append(update)
+
+    def _pending_bytes(self) -> int:
+        return sum(len(one.update) for one in self.replica.pending)
+
+    def _without_barred(self, group: Group) -> Group:
+        now = clock.monotonic()
+        barred = [self.barred(source, now) for source in group.sources]
+        for source, out in zip(group.sources, barred, strict=True):
+            if out:
+                refuse(source, connection.BARRED)
+        return group.only(lambda index: not barred[index])
 
     def _outgrows(self, group: Group) -> bool:
         return self.replica.occupied + sum(map(len, group.updates)) > self._limits.document_bytes

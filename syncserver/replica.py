@@ -20,6 +20,7 @@ from pycrdt._pycrdt import Transaction  # pyright: ignore[reportPrivateUsage] (s
 from pycrdt.websocket import YRoom
 
 from docstore import crdt, halves, loading, screening, waiting
+from syncserver import connection
 from syncserver.wire import frames, yjs
 
 if TYPE_CHECKING:
@@ -34,8 +35,13 @@ _SMALL_STATE: Final = 512
 
 
 _CREDIT: Final = 32 * 1024 * 1024
-_CREDIT_FOR_EACH: Final = 16 * 1024
+_CREDIT_FOR_EACH: Final = 64 * 1024
 """Bytes of state that may be built anew because characters are cut: so many at once, so many more for each change."""
+
+
+MOST_TYPES: Final = 250_000
+"""Shared types that may be made in a document. yrs deletes those that are nested in one another by calling itself,
+with some 300 bytes of stack for each level; this many fit (see `app`)."""
 
 
 class Applied(NamedTuple):
@@ -45,8 +51,8 @@ class Applied(NamedTuple):
     """What changed, as v1 updates: one, none when nothing did, more when something had to wait."""
     waiting: Sequence[tuple[int, waiting.Waiting]] = ()
     """The updates of which something still waits for its dependencies, with their indexes."""
-    malformed: Sequence[int] = ()
-    """Indexes of updates that could not be read; they changed nothing."""
+    refused: Sequence[tuple[int, connection.Refusal]] = ()
+    """Those that were not taken, with their indexes, and why; they changed nothing."""
 
 
 class Poisoned(Exception):
@@ -63,15 +69,15 @@ class Poisoned(Exception):
 class _Run:
     """One call of `apply` under way."""
 
-    __slots__ = ("atoms", "deltas", "malformed", "updates", "waiting")
+    __slots__ = ("atoms", "deltas", "refused", "updates", "waiting")
 
     def __init__(self, updates: Sequence[bytes]) -> None:
         self.updates = list(updates)
         self.atoms = True
-        """Whether there is nothing among the updates that could ever be cut in two."""
+        """Whether there is nothing among the updates but values and deletions."""
         self.deltas: list[bytes] = []
         self.waiting: list[tuple[int, waiting.Waiting]] = []
-        self.malformed: list[int] = []
+        self.refused: list[tuple[int, connection.Refusal]] = []
 
 
 class Replica:
@@ -93,6 +99,7 @@ class Replica:
         self._since_bytes = 0
         self._wary = False
         self._credit = _CREDIT
+        self._types = stored.types
         built = loading.build(self._renew, stored)
         self._middles = built.middles
         self.pending: list[waiting.Waiting] = built.waiting
@@ -160,7 +167,7 @@ class Replica:
             self._check(run.deltas)
         for delta in run.deltas:
             self._remember(delta)
-        return Applied(run.deltas, run.waiting, run.malformed)
+        return Applied(run.deltas, run.waiting, run.refused)
 
     def _apply_plain(self, update: bytes) -> bytes | None:
         """Apply one update in a transaction of its own; what it changed."""
@@ -248,6 +255,9 @@ class Replica:
         update = run.updates[index]
         try:
             found = crdt.read(update)
+            if found.types and self._types + found.types > MOST_TYPES:
+                run.refused.append((index, connection.DOCUMENT_FULL))
+                return set()
             ready, whole = waiting.ready(update, found, clocks)
             if cut := halves.cut_by(ready, self._middles):
                 return cut
@@ -255,9 +265,10 @@ class Replica:
                 self._bare.apply_update(transaction, ready)
         except ValueError:
             # It could not be decoded, so it was never applied.
-            run.malformed.append(index)
+            run.refused.append((index, connection.MALFORMED))
             clocks.begin(self._bare.get_state(transaction))
             return set()
+        self._types += found.types
         if not whole:
             run.waiting.append((index, waiting.Waiting(update, outline=found)))
         return set()
@@ -297,16 +308,16 @@ class Replica:
         try:
             run.waiting.append((index, waiting.Waiting(run.updates[index])))
         except crdt.MalformedUpdate:
-            run.malformed.append(index)
+            run.refused.append((index, connection.MALFORMED))
         return [delta for delta in news if delta != crdt.NOTHING]
 
     def _mend(self, run: _Run, index: int, cut: set[halves.Place]) -> None:
         """Replace the characters that an update is about to cut, in it and in the document.
 
-        Takes as long as the document is large. Who does that again and again is refused. Raises Poisoned.
+        Takes as long as the document is large, so that it is put off where it happens again and again. Raises Poisoned.
         """
-        if cut & self._middles and self._credit < self.size:
-            run.malformed.append(index)
+        if cut & self._middles and self._credit <= 0:
+            run.refused.append((index, connection.BUSY))
             run.updates[index] = crdt.NOTHING  # the caller goes on with this one
             return
         self._mend_document(cut)
@@ -330,9 +341,12 @@ class Replica:
         loose: list[waiting.Loose] = []
 
         def apply(one: waiting.Waiting, update: bytes) -> None:
-            while cut := halves.cut_by(update, self._middles):
-                self._mend_document(cut)
-                update = halves.mend(update, cut)
+            try:
+                while cut := halves.cut_by(update, self._middles):
+                    self._mend_document(cut)
+                    update = halves.mend(update, cut)
+            except crdt.MalformedUpdate as cause:
+                raise Poisoned(None, cause) from cause
             delta = self._apply_plain(update)
             if delta is not None and delta != crdt.NOTHING:
                 self._check([delta])

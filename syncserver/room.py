@@ -109,6 +109,7 @@ class Room:
     def join(self, newcomer: client.Client) -> None:
         """Take a client in: ask for what it has, and tell it who is here."""
         self.clients[newcomer.id] = newcomer
+        newcomer.since = clock.monotonic()
         self.idle_since = None
         user = None
         if newcomer.author is not None:
@@ -226,7 +227,7 @@ class Room:
             try:
                 deltas, sources, kept = self.intake.take()
             except Exception:  # noqa: BLE001 (a mistake of ours: nobody may be told that all is well)
-                self._fail()
+                self.fail()
                 return NOTHING_DONE
         if deltas or self._people:
             self._fan_out(deltas, sources)
@@ -253,7 +254,7 @@ class Room:
         self.clean.clear()
         self._on_poison(self)
 
-    def _fail(self) -> None:
+    def fail(self) -> None:
         """Something is wrong that was not foreseen: everybody reconnects, sends again what is missing, and is served anew."""
         _log.exception("turn_failed", document=self.document_id)
         self._after = []

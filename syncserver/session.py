@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from base import db, log, redis, tasks
+from base import db, log, metrics, redis, tasks
 from syncserver import admission, client, connection, hub, room, transport
 from syncserver.client import Hold
 from syncserver.connection import Code
@@ -141,7 +141,7 @@ class Session:
         elif self._protocol.enough:
             self._socket.hold(Hold.ADMISSION)
         if self._protocol.closing is not None:
-            self.end(*self._protocol.closing)
+            self._refuse(self._protocol.closing)
 
     def full(self) -> None:
         """The transport holds more than it should."""
@@ -181,7 +181,14 @@ class Session:
             live.receive(one, kind, body)
         self._socket.admitted()
         if self._protocol.closing is not None:
-            self.end(*self._protocol.closing)
+            self._refuse(self._protocol.closing)
+
+    def _refuse(self, closing: connection.Closing) -> None:
+        """The state machine ends it; counted, so that a client that goes round and round can be seen."""
+        reason = "malformed" if closing.code is Code.BAD_DATA else "too_early"
+        metrics.rejected_frames_total.labels(reason).inc()
+        _log.info("client_refused", code=int(closing.code), reason=closing.reason)
+        self.end(*closing)
 
     def end(self, code: Code, reason: str) -> None:
         """Close with a reason."""

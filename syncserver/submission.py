@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from api import ports
+from base import clock
 from syncserver import connection
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _ERRORS: Final = {
     connection.DOCUMENT_FULL: ports.DocumentTooLarge,
     connection.PENDING_FULL: ports.PendingTooMany,
     connection.BARRED: ports.TooManyBroken,
+    connection.BUSY: ports.RoomUnavailable,
 }
 
 
@@ -24,6 +26,7 @@ class Submission:
 
     def __init__(self, author: UUID | None) -> None:
         self.author = author
+        self.since = clock.monotonic()
         self._refusal: connection.Refusal | None = None
 
     def refuse(self, why: connection.Refusal) -> None:

@@ -19,6 +19,9 @@ SYNC_STATUS: Final = 102
 _SYNC_KINDS: Final = (events.STEP1, events.STEP2, events.UPDATE)
 _PERMISSION_DENIED: Final = 0
 
+MOST_GLUED: Final = 1000
+"""y-protocols messages in one WebSocket message; no client sends more than a few. All are heard in one turn."""
+
 KEEPALIVE: Final = b"\x01\x01\x00"
 """An awareness update with nobody in it: y-websocket drops a socket on which nothing arrives for 30 s."""
 
@@ -47,6 +50,8 @@ def _read_all(message: bytes) -> events.Events:
     if end == 0:
         return ((events.MALFORMED, b"empty message"),)
     while position < end:
+        if len(found) == MOST_GLUED:
+            return (*found, (events.MALFORMED, b"too many messages in one"))
         kind, position = lib0.read_var_uint(message, position)
         if position < 0:
             return (*found, (events.MALFORMED, b"unreadable message type"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +69,30 @@ def test_doctor_leaves_a_fresh_folder_alone(data: Path, capsys: pytest.CaptureFi
     for name in ("Python", "pycrdt", "PostgreSQL", "Redis"):
         assert f" {name} " in report
     assert not data.exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_database_that_is_away_is_one_sentence(data: Path, command: str) -> None:
+    given = {
+        "SYNCSPHERE_DATABASE_URL": "postgresql://ada:hush@127.0.0.1:1/music",
+        "SYNCSPHERE_REDIS_URL": "redis://:hush@127.0.0.1:1/0",
+    }
+    # Not in this process: serving changes its limits.
+    ended = subprocess.run(
+        [sys.executable, "-m", "syncserver", command, "--data", str(data), "--port", "0"],
+        env=os.environ | given,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    said = ended.stderr
+    assert said.startswith(
+        "syncsphere: cannot reach PostgreSQL at postgresql://ada:***@127.0.0.1:1/music ("
+    )
+    assert said.endswith("; start it, or correct SYNCSPHERE_DATABASE_URL\n")
+    assert said.count("\n") == 1
 
 
 def test_doctor_fails_when_a_server_is_away_and_shows_no_password(

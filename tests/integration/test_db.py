@@ -81,5 +81,5 @@ async def test_a_database_that_is_not_there_shows_at_the_start(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "CONNECT_SECONDS", 0.5)
-    with pytest.raises(DatabaseUnavailable):
+    with pytest.raises(DatabaseUnavailable, match="SYNCSPHERE_DATABASE_URL"):
         await Database.open(servers.database_url("nowhere"), size=1)

@@ -380,6 +380,46 @@ async def test_a_long_tail_is_folded_while_people_write(database: Database) -> N
         assert words(await later.rooms.snapshot(project.document_id)) == "folded while written"
 
 
+async def test_a_room_whose_tail_cannot_be_folded_is_let_go_of_all_the_same(
+    database: Database,
+) -> None:
+    async with house(database, room_idle_seconds=0) as here:
+        project = await people.song(database)
+        live, one, _ = await here.enter(project)
+        for update in people.letters("x" * 120):
+            live.submit(one, update)
+            live.turn()
+        await here.journal.drain()
+        async with database.transaction() as tx:
+            await tx.execute(
+                "INSERT INTO snapshots (document_id, epoch, state, state_bytes, sha256, created_at)"
+                " VALUES (%s, 1, 'damaged', 1, 'damaged', now())",
+                (project.document_id,),
+            )
+        live.compact_not_before = 0.0
+        live.leave(one)
+        await until(lambda: clock.monotonic() > (live.idle_since or 0))
+        here.rooms.tick()
+        await until(lambda: here.rooms.statistics().rooms == 0)
+        assert live.compact_not_before > 0, "it was tried"
+
+
+async def test_a_mistake_in_one_room_does_not_stop_the_time_of_the_others(
+    database: Database,
+) -> None:
+    async with house(database) as here:
+        project = await people.song(database)
+        other = await people.song(database, owner="ben")
+        live, _, wire = await here.enter(project)
+        well, _, _ = await here.enter(other)
+        live.presence = None  # type: ignore[assignment] (as wrong as can be)
+        well.intake.rows_since_snapshot = 1_000_000
+        well.compact_not_before = 0.0
+        here.rooms.tick()
+        assert wire.closed == (connection.Code.SERVER_ERROR, "the room failed")
+        await until(lambda: well.compact_not_before > 0)
+
+
 async def test_deleting_a_project_closes_its_sockets_and_no_others(database: Database) -> None:
     async with house(database) as here:
         project = await people.song(database)

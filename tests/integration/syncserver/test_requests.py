@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
+from api import errors, problems
+from syncserver import http_protocol
 from tests.integration.syncserver import sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MIB = 1024 * 1024
 HEAD = 0.3
 """Seconds for a head in these tests."""
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -114,3 +118,40 @@ async def test_an_upgraded_connection_may_be_silent() -> None:
             assert await third.ended() == b""
         await raw.send(sockets.frame(b"still here"))
         await sockets.until(lambda: here.ears[0].heard == [10])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"FOO\r\n\r\n",
+        b"FOO / HTTP/1.1\r\nHost: here\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: -1\r\n\r\n",
+        REQUEST[:-2] + b"Transfer-Encoding: chunked\r\n\r\nzzz\r\n",
+        b"\x16\x03\x01" + bytes(MIB),
+    ],
+    ids=["a word", "a method", "a length", "a chunk", "TLS"],
+)
+async def test_what_is_not_http_gets_a_problem_like_every_other(said: bytes) -> None:
+    async with (
+        sockets.house(app=_slow) as here,
+        sockets.connected(here.port) as raw,
+    ):
+        await raw.send(said)
+        head, _, body = (await raw.ended()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"\r\ncontent-type: application/problem+json\r\n" in head
+        assert json.loads(body) == problems.body(errors.MalformedRequest())
+
+
+async def test_who_has_an_answer_and_goes_on_sending_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_protocol, "LINGER_SECONDS", 0.1)
+    async with (
+        sockets.house() as here,
+        sockets.connected(here.port) as raw,
+    ):
+        await raw.send(b"POST / HTTP/1.1\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n")
+        assert (await raw.ended()).startswith(b"HTTP/1.1 204")
+        with anyio.fail_after(5):
+            await _drip(raw, bytes(10_000))

@@ -59,6 +59,11 @@ def test_sizes_may_carry_a_unit(text: str, size: int) -> None:
         ("SYNCSPHERE_ROOM_IDLE_SECONDS", "inf"),
         ("SYNCSPHERE_BCRYPT_COST", "3"),
         ("SYNCSPHERE_SECRET", "too short"),
+        ("SYNCSPHERE_DATABASE_URL", "localhost"),
+        ("SYNCSPHERE_DATABASE_URL", "postgresql://db:70000/music"),
+        ("SYNCSPHERE_DATABASE_URL", "postgresql://db/music?colour=blue"),
+        ("SYNCSPHERE_REDIS_URL", "cache:6379"),
+        ("SYNCSPHERE_REDIS_URL", "redis://cache:port"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(variable: str, value: str) -> None:
@@ -70,6 +75,47 @@ def test_a_refused_secret_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.load({"SYNCSPHERE_SECRET": "hunter2"})
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SYNCSPHERE_DATABASE_URL", "mysql://ada:hunter2@db/music"),
+        ("SYNCSPHERE_DATABASE_URL", "postgresql:/ada:hunter2@db/music"),
+        ("SYNCSPHERE_DATABASE_URL", "ada:hunter2@db/music"),
+        ("SYNCSPHERE_DATABASE_URL", "postgresql://ada:hunter2/x@db/music"),
+        ("SYNCSPHERE_DATABASE_URL", "postgresql://ada:12/hunter2@db/music"),
+        ("SYNCSPHERE_DATABASE_URL", "postgresql://ada:x@hunter2@db/music"),
+        ("SYNCSPHERE_DATABASE_URL", "postgresql://ada:hunter2%zz@db/music"),
+        ("SYNCSPHERE_DATABASE_URL", "hostess=db password=hunter2"),
+        ("SYNCSPHERE_REDIS_URL", "http://:hunter2@cache"),
+        ("SYNCSPHERE_REDIS_URL", "redis://:hunter2#x@cache"),
+        ("SYNCSPHERE_REDIS_URL", "redis://:hunter2/x@cache"),
+        ("SYNCSPHERE_REDIS_URL", "redis://:12#hunter2@cache"),
+        ("SYNCSPHERE_REDIS_URL", ":hunter2@cache"),
+    ],
+)
+def test_a_refused_address_is_told_without_its_password(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable) as refused:
+        Settings.load({variable: value})
+    assert "hunter2" not in str(refused.value)
+    assert "such as" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("database_url", "postgresql://ada:p%40ss@db:5432,other:5433/music?sslmode=require"),
+        ("database_url", "postgres://ada@[::1]/music?application_name=a%40b"),
+        ("database_url", "postgresql:///music?host=/run/postgresql&user=ada"),
+        ("database_url", "host=db user=ada password='a b' dbname=music"),
+        ("redis_url", "redis://:p%40ss@cache:6379/0"),
+        ("redis_url", "rediss://ada:pass@cache"),
+        ("redis_url", "unix:///run/redis.sock?db=1"),
+    ],
+)
+def test_an_address_that_its_driver_understands_is_taken(name: str, value: str) -> None:
+    assert getattr(Settings.load({}, **{name: value}), name) == value
 
 
 def test_an_override_that_is_no_setting_is_our_mistake() -> None:
@@ -99,6 +145,8 @@ def test_passwords_and_keys_are_never_shown() -> None:
             "postgresql:///music?host=%2Ftmp&password=***&port=1",
         ),
         ("postgresql://ada@db/music?sslpassword=x", "postgresql://ada@db/music?sslpassword=***"),
+        ("postgresql://ada:a#b?c/d@db/music", "postgresql://ada:***@db/music"),
+        ("host=db password = 'a \\' b' user=ada", "host=db password = *** user=ada"),
         ("unix:///run/redis.sock", "unix:///run/redis.sock"),
         ("data/here", "data/here"),
     ],

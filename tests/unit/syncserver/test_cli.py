@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +48,41 @@ def test_a_bad_value_is_one_sentence_that_names_its_variable(
     assert cli.main(["serve", "--port", "many"]) == cli.BAD_USAGE
     said = capsys.readouterr().err
     assert said.startswith("syncsphere: SYNCSPHERE_PORT is 'many'")
+    assert said.count("\n") == 1
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("syncsphere ")
+
+
+def test_help_shows_the_unit_or_the_kind_of_every_value(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["serve", "--help"])
+    said = capsys.readouterr().out
+    for shown in (
+        "--connections-per-user N",
+        "--database-url URL",
+        "--data PATH",
+        "--auth-timeout-seconds SECONDS",
+        "--outbox-bytes BYTES",
+        "--log-format console|json",
+        "--host ADDRESS",
+    ):
+        assert re.search(rf"{re.escape(shown)}\s", said)
+
+
+def test_an_address_that_cannot_be_used_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SYNCSPHERE_DATABASE_URL", "mysql://ada:hush@db/music")
+    assert cli.main(["serve"]) == cli.BAD_USAGE
+    said = capsys.readouterr().err
+    assert said.startswith("syncsphere: SYNCSPHERE_DATABASE_URL is 'mysql://ada:***@db/music'")
     assert said.count("\n") == 1
 
 

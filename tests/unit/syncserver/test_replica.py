@@ -8,7 +8,7 @@ import pytest
 from pycrdt import Doc, Map, Text
 
 from docstore import crdt, loading, waiting
-from syncserver import replica
+from syncserver import connection, replica
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,8 @@ def test_an_update_that_needs_itself_is_malformed() -> None:
     document = reopened(typed("ab"))
     for updates in ([bytes.fromhex("01010900840905016100")], [*typed("c", client=3)] * 2):
         done = document.apply(updates)
-        assert done.malformed == ([0] if len(updates) == 1 else [])
+        refused = [index for index, why in done.refused if why is connection.MALFORMED]
+        assert refused == ([0] if len(updates) == 1 else [])
 
 
 def test_after_one_had_to_wait_updates_are_read_first_and_come_out_the_same() -> None:
@@ -180,16 +181,60 @@ def test_characters_that_are_deleted_whole_stay_out_of_it() -> None:
     assert text_in(document) == "ab🎹c"
 
 
-def test_who_cuts_again_and_again_in_a_large_document_is_refused() -> None:
+def test_cuts_of_a_large_document_are_put_off_when_there_are_many() -> None:
     doc: Doc[Any] = Doc({"t": Text("x" * 12_000_000 + "🥁" * 10)}, client_id=7)
     document = reopened([doc.get_update()])
-    refused = 0
-    for at in range(4):
+    put_off = 0
+    for at in range(5):
         clock = crdt.write_var_uint(12_000_001 + 2 * at)
         done = document.apply([b"\x00\x01\x07\x01" + clock + b"\x01"])
-        refused += len(done.malformed)
-    assert refused == 2
-    assert text_in(document).count("\ufffd") == 2
+        put_off += len(done.refused)
+        assert all(why is connection.BUSY for _, why in done.refused)
+    assert put_off == 2
+    assert text_in(document).count("\ufffd") == 3
+
+
+def test_the_first_cut_is_made_however_large_the_document() -> None:
+    doc: Doc[Any] = Doc({"t": Text("x" * 34_000_000 + "🥁")}, client_id=7)
+    document = reopened([doc.get_update()])
+    clock = crdt.write_var_uint(34_000_001)
+    assert document.apply([b"\x00\x01\x07\x01" + clock + b"\x01"]).refused == []
+
+
+# ---------------------------------------------------------------- text under a key
+
+
+def test_single_letters_beside_an_entry_of_a_map_are_found_out_in_company_too() -> None:
+    entry = bytes.fromhex("01010100280101 6d016b017900".replace(" ", ""))
+    first, second = bytes.fromhex("010102008401000161 00"), bytes.fromhex("010102018402000162 00")
+    document = reopened([entry])
+    with pytest.raises(replica.Poisoned):
+        document.apply([first, second])
+
+
+# ---------------------------------------------------------------- nested types
+
+
+def test_no_more_types_are_made_than_the_stack_can_delete() -> None:
+    document = replica.Replica(loading.prepare(None, (), ())._replace(types=replica.MOST_TYPES - 2))
+    three: Map[Any] = Map({"a": Map[Any]({"b": Map[Any]({"c": Map[Any]()})})})
+    doc: Doc[Any] = Doc({"m": three}, client_id=7)
+    done = document.apply([doc.get_update()])
+    assert done.refused == [(0, connection.DOCUMENT_FULL)]
+    one: Map[Any] = Map({"a": Map[Any]()})
+    small: Doc[Any] = Doc({"m": one}, client_id=8)
+    assert document.apply([small.get_update()]).refused == []
+
+
+@pytest.mark.parametrize("levels", [200, 60_000])
+def test_types_are_counted_when_a_document_is_loaded(levels: int) -> None:
+    made = [
+        b"\x07\x01\x01m\x01",
+        *(b"\x07\x00\x07" + crdt.write_var_uint(at) + b"\x01" for at in range(levels - 1)),
+    ]
+    update = b"\x01" + crdt.write_var_uint(levels) + b"\x07\x00" + b"".join(made) + b"\x00"
+    stored = loading.prepare(None, [update], ())
+    assert levels <= stored.types <= 3 * levels
 
 
 def test_pycrdt_alone_has_another_text_where_a_character_is_cut() -> None:

@@ -281,6 +281,7 @@ async def test_with_many_that_wait_they_are_looked_at_by_the_tick() -> None:
 async def test_who_breaks_the_document_again_and_again_is_not_listened_to_for_a_while() -> None:
     stage = Stage()
     honest, honest_wire = stage.enter(BOB)
+    window, window_wire = stage.enter(ADA)
     groundwork = loading.prepare(None, [poison.HALF.groundwork], ())
     stage.room.rebuilt(replica.Replica(groundwork))
     for _ in range(3):
@@ -293,14 +294,69 @@ async def test_who_breaks_the_document_again_and_again_is_not_listened_to_for_a_
     bad, wire = stage.enter(ADA)
     stage.say(bad, yjs.update(poison.HALF.update))
     stage.say(honest, yjs.update(Author().write("still heard")))
+    stage.say(window, yjs.update(Author().write("and another window of the same person")))
     stage.room.turn()
     assert stage.poisoned == []
     assert wire.closed is not None
-    assert wire.closed[0] == Code.TOO_MANY
+    assert wire.closed[0] == Code.TRY_LATER, "a stock client comes back"
     assert honest_wire.closed is None
-    assert stage.room.intake.barred(ADA, clock.monotonic())
-    assert not stage.room.intake.barred(ADA, clock.monotonic() + 60)
-    assert not stage.room.intake.barred(BOB, clock.monotonic())
+    assert window_wire.closed is None
+    assert len(stage.journal.entries) == 2
+    now = clock.monotonic()
+    assert stage.room.intake.barred(bad, now)
+    assert not stage.room.intake.barred(window, now)
+    assert not stage.room.intake.barred(honest, now)
+    assert not stage.room.intake.barred(bad, now + 60)
+
+
+async def test_who_sends_what_breaks_the_document_once_it_is_complete_is_to_blame() -> None:
+    stage = Stage()
+    bad, _ = stage.enter(ADA)
+    late = waiting.Waiting(poison.HALF.update, author=ADA)
+    for _ in range(3):
+        broken_later = replica.Replica(loading.prepare(None, [poison.HALF.groundwork], [late]))
+        assert broken_later.refused == [late]
+        stage.room.rebuilt(broken_later)
+    assert not stage.room.intake.barred(bad, clock.monotonic())
+    again, _ = stage.enter(ADA)
+    assert stage.room.intake.barred(again, clock.monotonic())
+
+
+async def test_what_waits_is_bounded_in_bytes_too() -> None:
+    stage = Stage()
+    writer, wire = stage.enter()
+    author = Author()
+    author.write("lost")
+    stage.say(writer, yjs.update(author.write("x" * 3_000_000)))
+    stage.say(writer, yjs.update(author.write("y" * 3_000_000)))
+    stage.room.turn()
+    assert len(stage.room.replica.pending) == 1
+    assert wire.closed is not None
+    assert wire.closed[0] == Code.TRY_LATER
+
+
+async def test_something_large_that_waits_is_looked_at_by_the_tick_only() -> None:
+    stage = Stage()
+    writer, _ = stage.enter()
+    author = Author()
+    first, large = author.write("a"), author.write("x" * 100_000)
+    stage.say(writer, yjs.update(large))
+    stage.room.turn()
+    stage.say(writer, yjs.update(first))
+    stage.room.turn()
+    assert len(stage.room.replica.pending) == 1
+    tick(stage, after=0)
+    assert stage.room.replica.pending == []
+
+
+async def test_a_message_of_very_many_messages_is_refused() -> None:
+    stage = Stage()
+    one, wire = stage.enter()
+    stage.say(one, QUERY * 1000)
+    assert one.connection.closing is None
+    stage.say(one, QUERY * 1001)
+    assert one.connection.closing == (Code.BAD_DATA, "too many messages in one")
+    assert len(wire.said()) < 5
 
 
 async def test_what_waits_counts_against_the_size_of_the_document() -> None:

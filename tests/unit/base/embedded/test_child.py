@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+# Says what it does with every signal that it is sent: whoever runs the tests in a script's background
+# hands down SIGINT and SIGQUIT as ignored.
 STUBBORN = """
 import signal, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 print("ready", flush=True)
 signal.pause()
 """
