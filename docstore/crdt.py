@@ -3,7 +3,7 @@
 Promise: whatever bytes come in, nothing but MalformedUpdate or PoisonUpdate comes out. yrs panics
 on some broken updates (an exception that is no `Exception`) and leaves others half applied; hence
 `guarded()` around every call. Others end the process, or break the document for later, and no
-handler catches that; hence `screen()` before the first look at foreign bytes.
+handler catches that; hence `read()` before the first look at foreign bytes.
 
 Knows no database, no loop and no users.
 """
@@ -85,19 +85,12 @@ class guarded:
             raise PoisonUpdate(f"{type(error).__name__}: {error}") from error
 
 
-def screen(update: bytes) -> None:
-    """Refuse an update that no Yjs client would write, before anything else looks at it.
-
-    Some of these take the process down while yrs reads them, some the document later on; see
-    `docstore/outline.py`. A fraction of a microsecond for a short edit, of which it is not asked
-    whether it needs itself. Raises MalformedUpdate.
-    """
-    if not screening.is_plain(update):
-        read(update)
-
-
 def read(update: bytes, witness: outline.Witness | None = None) -> outline.Outline:
-    """The outline of a foreign update. Raises MalformedUpdate for one that must not be applied."""
+    """The outline of a foreign update, to be asked for before anything else looks at it.
+
+    Some updates that no Yjs client would write take the process down while yrs reads them, some the
+    document later on; see `docstore/outline.py`. Raises MalformedUpdate for one of those.
+    """
     try:
         return outline.outline(update, witness)
     except outline.Unfit as unfit:
@@ -117,7 +110,7 @@ def apply_all(doc: Document, updates: Sequence[bytes]) -> None:
     """Apply updates, up to a thousand in one transaction. Raises MalformedUpdate, PoisonUpdate.
 
     After either the document holds some of the updates; after PoisonUpdate it is not to be used.
-    For what has been screened, or is our own; and for what is ready: yrs must not be left with
+    For what has been read, or is our own; and for what is ready: yrs must not be left with
     something that waits.
     """
     for start in range(0, len(updates), _TRANSACTION):

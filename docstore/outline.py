@@ -263,7 +263,7 @@ def _section(reader: _Reader, witness: Witness | None, *, lenient: bool) -> Sect
                 raise Unfit(ODD_SECTIONS)
             needs.append(Need(clock, client, clock + length - 1, index, before))
         else:
-            for foreign, upto in _origins(reader, info, client, witness):
+            for foreign, upto in _origins(reader, info, witness):
                 if foreign == client:
                     if upto >= clock:
                         raise Unfit(OWN_FUTURE)
@@ -284,9 +284,7 @@ def _section(reader: _Reader, witness: Witness | None, *, lenient: bool) -> Sect
     return Section(client, first, clock, needs, count, start, reader.at)
 
 
-def _origins(
-    reader: _Reader, info: int, own: int, witness: Witness | None
-) -> list[tuple[int, int]]:
+def _origins(reader: _Reader, info: int, witness: Witness | None) -> list[tuple[int, int]]:
     """What a struct is put beside, or into: client and clock of each."""
     found: list[tuple[int, int]] = []
     if info & _ORIGIN:

@@ -192,7 +192,7 @@ class Intake:
                     self._one_by_one = self._one_by_one or one_by_one
                     return kept
         if deltas and self.replica.pending:
-            if len(self.replica.pending) <= _FEW and self._pending_bytes() <= _FEW_BYTES:
+            if len(self.replica.pending) <= _FEW and self.replica.pending_bytes <= _FEW_BYTES:
                 self._settle()
             else:
                 self._unsettled = True
@@ -254,7 +254,7 @@ class Intake:
         pending = self.replica.pending
         if any(one.update == other.update for other in pending):
             return 1  # a client that reconnects sends again what it knows to be waiting
-        full = self._pending_bytes() + len(one.update) > _PENDING_BYTES
+        full = self.replica.pending_bytes + len(one.update) > _PENDING_BYTES
         if len(pending) >= self._limits.pending_updates or full:
             refuse(source, connection.PENDING_FULL)
             return 0
@@ -282,9 +282,6 @@ class Intake:
         for author, update in loose:
             self._write(author, update)
             self._loose.append(update)
-
-    def _pending_bytes(self) -> int:
-        return sum(len(one.update) for one in self.replica.pending)
 
     def _without_barred(self, group: Group) -> Group:
         now = clock.monotonic()

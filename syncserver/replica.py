@@ -134,7 +134,12 @@ class Replica:
     @property
     def occupied(self) -> int:
         """Bytes that the document takes: its state, and what waits."""
-        return self.size + sum(len(one.update) for one in self.pending)
+        return self.size + self.pending_bytes
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of the updates that wait."""
+        return sum(len(one.update) for one in self.pending)
 
     # -- changes ------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from docstore import numbers
+
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 """The largest number a JavaScript client reads back; lib0 throws at anything above it."""
 
@@ -72,12 +74,7 @@ def write_var_uint(number: int) -> bytes:
         return _TABLE[number]
     if not 0 <= number <= MAX_SAFE_INTEGER:
         raise ValueError(f"not a number that lib0 can carry: {number}")
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return numbers.write_var_uint(number)
 
 
 def var_bytes(body: bytes) -> bytes:

@@ -109,4 +109,4 @@ def sync_status(body: bytes) -> bytes:
 
 def permission_denied(reason: str) -> bytes:
     """y-websocket prints the reason to the console and keeps the socket."""
-    return b"\x02\x00" + lib0.var_bytes(reason.encode())
+    return bytes((AUTH, _PERMISSION_DENIED)) + lib0.var_bytes(reason.encode())

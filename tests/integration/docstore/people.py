@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
-from pycrdt import Doc, Text
+from typing import TYPE_CHECKING
 
 from base import ids
 from docstore import projects
+from tests.unit.docstore.writers import typed as letters
+
+__all__ = ["NOW", "letters", "person", "song", "write"]
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -53,15 +54,3 @@ async def write(
             " VALUES (%s, %s, %s, %s, %s)",
             (document_id, author, update, NOW, waiting),
         )
-
-
-def letters(words: str, client: int = 7) -> list[bytes]:
-    """One update for each letter typed into the text `t`."""
-    doc: Doc[Any] = Doc(client_id=client)
-    emitted: list[bytes] = []
-    subscription = doc.observe(lambda event: emitted.append(event.update))
-    text = doc.get("t", type=Text)
-    for letter in words:
-        text += letter
-    doc.unobserve(subscription)
-    return emitted

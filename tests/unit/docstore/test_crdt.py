@@ -101,7 +101,7 @@ def test_bytes_that_are_no_update_are_malformed_everywhere(wrong: bytes) -> None
     with pytest.raises(MalformedUpdate):
         crdt.apply_all(document(), [wrong])
     with pytest.raises(MalformedUpdate):
-        crdt.screen(wrong)
+        crdt.read(wrong)
     with pytest.raises(MalformedUpdate):
         crdt.read(wrong)
     with pytest.raises(MalformedUpdate):
@@ -123,15 +123,15 @@ def test_what_panics_or_fails_half_way_is_poison(
 
 
 def test_what_panics_is_refused_when_it_is_read() -> None:
-    crdt.screen(BEFORE_PANIC)
+    crdt.read(BEFORE_PANIC)
     with pytest.raises(MalformedUpdate, match="of no length"):
-        crdt.screen(PANIC)
+        crdt.read(PANIC)
 
 
 def test_what_fails_half_way_is_read_and_does_not_wait() -> None:
     """So the guard is needed."""
     for update in (poison.HALF.groundwork, poison.HALF.update):
-        crdt.screen(update)
+        crdt.read(update)
     clocks = waiting.Clocks(document(poison.HALF.groundwork).get_state())
     ready, whole = waiting.ready(poison.HALF.update, crdt.read(poison.HALF.update), clocks)
     assert whole

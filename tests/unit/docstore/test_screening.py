@@ -50,7 +50,7 @@ PLAIN: dict[str, Edit] = {
 def test_one_keystroke_number_or_deletion_is_plain(name: str, client: int) -> None:
     update = emitted(PLAIN[name], client)
     assert screening.is_plain(update)
-    crdt.screen(update)
+    crdt.read(update)
 
 
 NOT_PLAIN: dict[str, Edit] = {
@@ -69,7 +69,7 @@ NOT_PLAIN: dict[str, Edit] = {
 def test_everything_else_needs_a_closer_look_and_passes_it(name: str) -> None:
     update = emitted(NOT_PLAIN[name])
     assert not screening.is_plain(update)
-    crdt.screen(update)
+    crdt.read(update)
 
 
 def judged_rightly(update: bytes) -> None:
@@ -121,7 +121,7 @@ def test_the_screen_lets_all_pass_that_writers_write(seed: int) -> None:
     updates, everything = writers.session(seed, writers=3, steps=80)
     for update in [*(update.data for update in updates), everything.get_update()]:
         judged_rightly(update)
-        crdt.screen(update)
+        crdt.read(update)
 
 
 def test_a_document_of_many_small_arrays_passes() -> None:
@@ -131,14 +131,14 @@ def test_a_document_of_many_small_arrays_passes() -> None:
             doc["events"][f"n{at}"] = [at, 1.5, 60, {"v": at, "u": "uvw" * 3}]
     update = doc.get_update()
     assert update.count(b"u") > outline.DEEPEST
-    crdt.screen(update)
+    crdt.read(update)
 
 
 def test_long_prose_passes() -> None:
     # Full of "uv" and of letters behind "v" that take two and three bytes: never an array.
     prose = "uvuw vé v世 u\x01u " * 20_000
     doc: Doc[Any] = Doc({"a": Array([prose]), "m": Map({prose[:9]: prose})})
-    crdt.screen(doc.get_update())
+    crdt.read(doc.get_update())
 
 
 # ---------------------------------------------------------------- state vectors

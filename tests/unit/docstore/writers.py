@@ -192,12 +192,12 @@ def session(seed: int, *, writers: int, steps: int) -> tuple[list[Update], Doc[A
     return updates, everything
 
 
-def typed(words: str, client: int = 7) -> list[bytes]:
-    """An update for each letter typed into the text `t`."""
+def typed(words: str, client: int = 7, root: str = "t") -> list[bytes]:
+    """An update for each letter typed into a text."""
     doc: Doc[Any] = Doc(client_id=client)
     emitted: list[bytes] = []
     subscription = doc.observe(lambda event: emitted.append(event.update))
-    text = doc.get("t", type=Text)
+    text = doc.get(root, type=Text)
     for letter in words:
         text += letter
     doc.unobserve(subscription)

@@ -9,6 +9,7 @@ from pycrdt import Doc, Map, Text
 
 from docstore import crdt, loading, waiting
 from syncserver import connection, replica
+from tests.unit.docstore.writers import typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,18 +18,6 @@ DELETION = bytes.fromhex("0001f607010101")
 """Of a struct that nobody has: client 1014, clock 1."""
 BEHIND_A_GAP = bytes.fromhex("0101e8070284ef07070568656c6c6f00")
 """Client 1000 at clock 2, beside clock 7 of client 1007."""
-
-
-def typed(words: str, client: int = 7, root: str = "t") -> list[bytes]:
-    """An update for each letter."""
-    doc: Doc[Any] = Doc(client_id=client)
-    emitted: list[bytes] = []
-    subscription = doc.observe(lambda event: emitted.append(event.update))
-    text: Text = doc.get(root, type=Text)
-    for letter in words:
-        text += letter
-    doc.unobserve(subscription)
-    return emitted
 
 
 def text_in(document: replica.Replica, root: str = "t") -> str:
