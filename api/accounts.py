@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api import shapes
+from api.shapes import accounts as shapes
 from auth import accounts
 from auth.errors import SessionEnded
 

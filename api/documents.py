@@ -8,9 +8,10 @@ from urllib.parse import quote
 import anyio
 from starlette.responses import Response
 
-from api import aside, shapes
+from api import aside
 from api.errors import NotYetDurable
 from api.route import JSON, OCTETS
+from api.shapes import documents as shapes
 from auth.permissions import Right
 
 if TYPE_CHECKING:

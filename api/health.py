@@ -10,8 +10,8 @@ import anyio.to_thread
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from api import shapes
 from api.errors import NotReady
+from api.shapes import operating as shapes
 from base import log, metrics
 from docstore import migrate
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from api import errors, problems, shapes
+from api import errors, problems
 from api.route import JSON, Auth, Octets
+from api.shapes.common import Problem
 from auth import errors as auth
 from base.redis import RedisUnavailable
 
@@ -82,7 +83,7 @@ def document(routes: Sequence[Route], *, version: str) -> Json:
 
 
 def _structs(routes: Iterable[Route]) -> list[type[msgspec.Struct]]:
-    mentioned = [shapes.Problem, *(part for r in routes for part in (r.body, r.answer))]
+    mentioned = [Problem, *(part for r in routes for part in (r.body, r.answer))]
     return list(dict.fromkeys(part for part in mentioned if isinstance(part, type)))
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
-from api import shapes
+from api.shapes import common
+from api.shapes import projects as shapes
 from auth.permissions import Right, Role
 from docstore import projects
 
@@ -39,7 +40,7 @@ async def create(call: Call) -> shapes.Project:
 
 async def index(call: Call) -> shapes.Projects:
     """The asker's own projects, newest first."""
-    page = call.query(shapes.Page)
+    page = call.query(common.Page)
     async with call.services.database.connection() as tx:
         items, cursor = await projects.page(
             tx, viewer=call.user.user_id, limit=page.limit, after=page.cursor

@@ -15,7 +15,7 @@ import msgspec
 
 from api.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType, ValidationFailed
 from api.route import JSON, Auth
-from api.shapes import Refused
+from api.shapes.common import Refused
 from auth import permissions
 from auth.errors import NotAllowed, TokenInvalid, TokenMissing
 from docstore import projects

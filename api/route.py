@@ -1,6 +1,6 @@
 """What one route is: everything that the dispatcher and the OpenAPI document need to know of it.
 
-A description, no behaviour. The table of them is `api/routes.py`.
+A description, no behaviour. The table of them is `api/routes`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OCTETS: Final = "application/octet-stream"
 JSON: Final = "application/json"
+PROJECT: Final = "/api/projects/{project_id}"
 
 
 class Auth(Enum):

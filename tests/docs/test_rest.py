@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from api import shapes
 from api.routes import ROUTES
+from api.shapes import common as shapes
 from auth import identifiers, passwords
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rest.md").read_text()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from api import shapes
+from api.shapes import projects as shapes
 from base import ids
 from docstore import seeding
 
