@@ -1,54 +1,156 @@
-"""Accounts over REST: register, sign in, sign out, who am I."""
+"""Accounts over REST: register, prove an address, mend a password, come back, who am I."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.responses import Response
+
 from api.shapes import accounts as shapes
-from auth import accounts
-from auth.errors import SessionEnded
+from auth import accounts, closing, identifiers, profiles, resets, verification
+from auth.backoff import of_all
+from auth.changes import KeyRevoked, ProjectChanged
+from auth.errors import InvalidCredentials
+from base import log
+from base.redis import RedisUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
     from api.requests import Call
+
+_log = log.get(__name__)
 
 
 async def register(call: Call) -> shapes.UserAnswer:
-    """Create an account."""
-    wanted = call.body(shapes.Register)
+    """Create an account; a code that proves its address is on its way."""
+    wanted, parts = call.body(shapes.Register), call.services
     account = await accounts.register(
-        call.services.database,
-        call.services.passwords,
+        parts.database,
+        parts.passwords,
         email=wanted.email,
         username=wanted.username,
         password=wanted.password,
-        now=call.services.now(),
+        now=parts.now(),
+        verified=not parts.settings.verify_email,
+        ip=call.client.ip,
+        agent=call.client.agent,
     )
+    if account.email_verified_at is None:
+        try:
+            await verification.send(parts.database, parts.codes, parts.mail, account.email)
+        except RedisUnavailable:
+            # The account is made, and another code is soon asked for.
+            _log.warning("code_not_sent", user=str(account.id))
     return shapes.UserAnswer(shapes.User.of(account))
 
 
-async def login(call: Call) -> shapes.SignedIn:
-    """Prove a password, get a token."""
-    given = call.body(shapes.Login)
-    account = await accounts.login(
-        call.services.database,
-        call.services.passwords,
+async def verify_email(call: Call) -> None:
+    """Prove an address by the code that was sent to it; waiting invitations are accepted."""
+    given, parts = call.body(shapes.VerifyEmail), call.services
+    entered = await verification.verify(
+        parts.database,
+        parts.codes,
+        parts.backoff,
         email=given.email,
-        password=given.password,
-        now=call.services.now(),
+        code=given.code,
+        now=parts.now(),
+        ip=call.client.ip,
+        agent=call.client.agent,
     )
-    minted = await call.services.identities.sign_in(account.id, account.username)
-    return shapes.SignedIn(minted.token, minted.expires_at, shapes.User.of(account))
+    await _tell(call, entered)
 
 
-async def logout(call: Call) -> None:
-    """End the session of the token that was sent."""
-    await call.services.identities.sign_out(call.user)
+async def resend_code(call: Call) -> Response:
+    """Send another code, if an account with this address waits for one; nobody learns whether."""
+    email = call.body(shapes.Address).email
+    await verification.send(call.services.database, call.services.codes, call.services.mail, email)
+    return Response(status_code=202)
+
+
+async def forgot_password(call: Call) -> Response:
+    """Send the way to a new password, if an account has this address; nobody learns whether."""
+    parts = call.services
+    await resets.ask(
+        parts.database,
+        parts.resets,
+        parts.mail,
+        email=call.body(shapes.Address).email,
+        public_url=parts.settings.public_url,
+    )
+    return Response(status_code=202)
+
+
+async def reset_password(call: Call) -> None:
+    """Set a password by the token of a letter; every session of the account ends."""
+    given, parts = call.body(shapes.ResetPassword), call.services
+    done = await resets.reset(
+        parts.database,
+        parts.passwords,
+        parts.resets,
+        parts.identities,
+        parts.mail,
+        token=given.token,
+        password=given.password,
+        now=parts.now(),
+        ip=call.client.ip,
+        agent=call.client.agent,
+    )
+    for key_id in done.keys:
+        await parts.changes.tell(KeyRevoked(key_id))
+    await _tell(call, done.projects)
+
+
+async def change_password(call: Call) -> None:
+    """Set another password; every other session of the account ends."""
+    given, parts = call.body(shapes.ChangePassword), call.services
+    await resets.change(
+        parts.database,
+        parts.passwords,
+        parts.resets,
+        parts.identities,
+        parts.backoff,
+        parts.mail,
+        user_id=call.user.user_id,
+        session_id=call.user.credential,
+        current=given.current,
+        new=given.new,
+        now=parts.now(),
+        ip=call.client.ip,
+        agent=call.client.agent,
+    )
+
+
+async def reopen(call: Call) -> None:
+    """Open a closed account again; sign in afterwards."""
+    given, parts = call.body(shapes.Reopen), call.services
+    name = identifiers.spelling(given.name)
+    subjects = (f"account:{name}|{call.client.ip}", of_all(f"account:{name}"))
+    await parts.backoff.check("login", *subjects)
+    try:
+        await closing.reopen(
+            parts.database,
+            parts.passwords,
+            name=given.name,
+            password=given.password,
+            now=parts.now(),
+            ip=call.client.ip,
+            agent=call.client.agent,
+        )
+    except InvalidCredentials:
+        await parts.backoff.failed("login", *subjects)
+        raise
+    await parts.backoff.succeeded("login", *subjects)
 
 
 async def me(call: Call) -> shapes.UserAnswer:
     """The account that the token belongs to."""
-    async with call.services.database.connection() as tx:
-        account = await accounts.find(tx, call.user.user_id)
-    if account is None:
-        raise SessionEnded
+    async with call.acting() as tx:
+        account = await profiles.show(tx, call.user.user_id)
     return shapes.UserAnswer(shapes.User.of(account))
+
+
+async def _tell(call: Call, projects: Iterable[UUID]) -> None:
+    for project_id in projects:
+        await call.services.changes.tell(ProjectChanged(project_id))

@@ -6,10 +6,11 @@ takes them before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -24,10 +25,14 @@ from api.route import JSON
 from api.routes import ROUTES
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from api.route import Route
     from api.services import Services
+    from auth.ratelimit import Count
+
+_COUNT: Final = "syncsphere.count"
+"""Scope key under which a door leaves where its asker stands."""
 
 
 def build(services: Services) -> Starlette:
@@ -36,12 +41,15 @@ def build(services: Services) -> Starlette:
     for route in ROUTES:
         paths.setdefault(route.path, []).append(route)
     doors = [StarletteRoute(path, _Door(services, routes)) for path, routes in paths.items()]
+    public = services.settings.public_url
     app = Starlette(
         routes=[*doors, Mount("/", page.ExamplePage(services.page))],
         exception_handlers={HTTPException: _of_starlette},
         middleware=[
-            Middleware(middleware.Harden),
+            Middleware(middleware.Harden, tls=(public or "").startswith("https:")),
             Middleware(middleware.Observe),
+            Middleware(_Counted),
+            Middleware(middleware.Cors, origins=services.origins),
             Middleware(middleware.Rescue),
         ],
     )
@@ -58,6 +66,25 @@ def _of_starlette(_request: Request, error: Exception) -> Response:
             return problems.response(NotFound())
         case _:
             return problems.response(MalformedRequest())
+
+
+class _Counted:
+    """Says on every answer that was counted where its asker stands, also on refusals."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            count: Count | None = scope.get(_COUNT)
+            if count is not None and message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["RateLimit-Limit"] = str(count.limit)
+                headers["RateLimit-Remaining"] = str(count.remaining)
+                headers["RateLimit-Reset"] = str(count.reset_seconds)
+            await send(message)
+
+        await self._app(scope, receive, sending)
 
 
 class _Door:
@@ -77,7 +104,10 @@ class _Door:
             raise MethodNotAllowed(allow=sorted(self._routes))
         scope[middleware.TEMPLATE] = route.path
         call = Call(self._services, route, request)
-        await call.open()
+        try:
+            await call.open()
+        finally:
+            scope[_COUNT] = call.count
         response = _response(await route.handler(call), call, route)
         await response(scope, receive, send)
 

@@ -25,8 +25,8 @@ DURABLE_SECONDS: Final = 30.0
 async def snapshot(call: Call) -> Response:
     """The live document, as a Yjs update or as JSON."""
     wanted = call.query(shapes.SnapshotQuery)
-    async with call.services.database.connection() as tx:
-        found = await call.project(tx, Right.DOCUMENT_READ)
+    async with call.acting() as tx:
+        found = await call.project(tx, Right.DOCUMENT_EXPORT)
     state = await call.services.rooms.snapshot(found.project.document_id)
     tag = f'"{await aside.digest(state)}-{wanted.format}"'
     kept = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -40,7 +40,7 @@ async def snapshot(call: Call) -> Response:
 
 async def update(call: Call) -> shapes.UpdateApplied:
     """Apply a Yjs update through the live room; the answer comes once it is durable."""
-    async with call.services.database.connection() as tx:
+    async with call.acting() as tx:
         found = await call.project(tx, Right.DOCUMENT_EDIT)
     limit = call.services.settings.max_frame_bytes
     content = await call.octets(OCTETS, limit=limit, optional=True)

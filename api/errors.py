@@ -53,6 +53,12 @@ class NotYetDurable(AppError):
     code = "not_yet_durable"
 
 
+class OriginNotAllowed(AppError):
+    """Pages of this origin may not change anything here."""
+
+    code = "origin_not_allowed"
+
+
 class NotReady(AppError):
     """The server is up, but something that it needs is not."""
 

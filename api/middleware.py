@@ -1,23 +1,26 @@
 """What wraps every answer: headers that protect, numbers that count, errors that are caught.
 
 Plain ASGI, because a body must be able to stream through and a failure must be seen where it
-happens. `Harden` is outside, `Observe` in the middle, `Rescue` next to the routes.
+happens. From outside to the routes: `Harden`, `Observe`, `Cors`, `Rescue`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from api import problems
-from api.errors import Internal
+from api.errors import Internal, OriginNotAllowed
 from base import clock, ids, log, metrics
 from base.errors import AppError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from base.origins import Origins
 
 TEMPLATE: Final = "syncsphere.route"
 """Scope key under which a route leaves its path template, for the metrics."""
@@ -38,14 +41,35 @@ _HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 
+_TLS_ONLY: Final = {"Strict-Transport-Security": "max-age=31536000"}
+
+# What a page of another origin may send and read. A preflight is asked again after ten minutes, so
+# that an origin taken from the list does not stay in browsers for long.
+_PREFLIGHT: Final = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, If-None-Match, Share-Link, X-CSRF-Token"
+    ),
+    "Access-Control-Max-Age": "600",
+}
+_EXPOSED: Final = (
+    "Content-Disposition, ETag, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset,"
+    " Retry-After"
+)
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
 _log = log.get(__name__)
 
 
 class Harden:
-    """Adds security headers to every answer that has not set them itself."""
+    """Adds security headers to every answer that has not set them itself.
 
-    def __init__(self, app: ASGIApp) -> None:
+    tls: people reach us by https only; browsers are told to keep it so.
+    """
+
+    def __init__(self, app: ASGIApp, *, tls: bool = False) -> None:
         self._app = app
+        self._headers = _HEADERS | _TLS_ONLY if tls else _HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -53,7 +77,7 @@ class Harden:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -88,6 +112,61 @@ class Observe:
             metrics.http_requests_total.labels(route, method, str(status)).inc()
             metrics.http_request_seconds.labels(route).observe(seconds)
             _log.debug("answered", route=route, method=method, status=status, seconds=seconds)
+
+
+class Cors:
+    """Tells browsers which pages may read our answers, and stops strangers' pages that write.
+
+    Listed pages may use cookies; with `*` any page may call with a token of its own, which a
+    browser never adds by itself. Preflights are answered here, so no route sees one.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Origins) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked = Headers(scope=scope)
+        origin = asked.get("origin")
+        granted = self._granted(origin, asked.get("host", ""))
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.add_vary_header("Origin")
+                headers.update(granted)
+            await send(message)
+
+        answer: ASGIApp = self._app
+        if origin is not None and _is_preflight(scope["method"], asked):
+            scope[TEMPLATE] = "preflight"
+            answer = Response(status_code=204, headers=_PREFLIGHT if granted else {})
+        elif origin is not None and not granted and scope["method"] not in _SAFE:
+            scope[TEMPLATE] = "foreign"
+            answer = problems.response(OriginNotAllowed(origin=origin))
+        await answer(scope, receive, sending)
+
+    def _granted(self, origin: str | None, host: str) -> dict[str, str]:
+        """The headers that let a page read the answer; none for a stranger's, or for no page."""
+        if origin is None or not self._origins.allows(origin, host):
+            return {}
+        granted = {
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Expose-Headers": _EXPOSED,
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+        if self._origins.trusts(origin, host):
+            granted["Access-Control-Allow-Origin"] = origin
+            granted["Access-Control-Allow-Credentials"] = "true"
+        return granted
+
+
+def _is_preflight(method: str, asked: Headers) -> bool:
+    return method == "OPTIONS" and "access-control-request-method" in asked
 
 
 class Rescue:

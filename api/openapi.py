@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from api import errors, problems
-from api.route import JSON, Auth, Octets
+from api.route import JSON, Auth, Limit, Octets
 from api.shapes.common import Problem
 from auth import errors as auth
+from auth.cookies import ACCESS
+from auth.links import LinkInvalid
+from auth.ratelimit import TooManyRequests
+from base.db import DatabaseUnavailable
 from base.redis import RedisUnavailable
 
 if TYPE_CHECKING:
@@ -26,12 +30,47 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_PHRASES: Final = {
+    200: "OK.",
+    201: "Created.",
+    202: "Taken; what comes of it is not said here.",
+    204: "Done; no body.",
+    303: "Go on at `Location`.",
+    304: "Your copy is current.",
+}
+
 SECURITY: Final = "token"
+COOKIE: Final = "cookie"
+LINK: Final = "link"
+
+SCHEMES: Final = {
+    SECURITY: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token (JWT), an API key (`ssk_…`) or a share link (`ssl_…`).",
+    },
+    COOKIE: {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": ACCESS,
+        "description": "For pages of ours; what changes something needs the header X-CSRF-Token.",
+    },
+    LINK: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Share-Link",
+        "description": "A share link, beside a token or instead of one.",
+    },
+}
 
 TAGS: Final = {
-    "accounts": "Who you are.",
+    "accounts": "Make an account, prove an address, mend a password.",
+    "sessions": "Sign in and out, refresh, tickets for rooms, API keys.",
+    "users": "Your own account.",
     "projects": "What you work on.",
+    "members": "Who works on a project: collaborators, invitations, links.",
     "documents": "The music in a project, outside of a live connection.",
+    "audit": "What happened to accounts and access, for administrators.",
     "operating": "How the server is.",
 }
 
@@ -41,7 +80,16 @@ Every error is `application/problem+json` with a stable `code`. An address that 
 answers `not_found`, a method that an address does not have `method_not_allowed`.
 """
 
-_TOKEN: Final = (auth.TokenInvalid, auth.TokenExpired, auth.SessionEnded, RedisUnavailable)
+_TOKEN: Final = (
+    auth.TokenInvalid,
+    auth.TokenExpired,
+    auth.SessionEnded,
+    LinkInvalid,
+    RedisUnavailable,
+    DatabaseUnavailable,
+)
+
+_SAFE: Final = frozenset({"GET", "HEAD"})
 
 
 def errors_of(route: Route) -> list[type[AppError]]:
@@ -49,8 +97,20 @@ def errors_of(route: Route) -> list[type[AppError]]:
     found: list[type[AppError]] = list(route.raises)
     if route.auth is not Auth.NONE:
         found += _TOKEN
-    if route.auth is Auth.REQUIRED:
+        if route.method not in _SAFE:
+            found.append(auth.CsrfFailed)
+    if route.auth in (Auth.REQUIRED, Auth.SESSION, Auth.ADMIN):
         found.append(auth.TokenMissing)
+    if route.auth in (Auth.SESSION, Auth.ADMIN):
+        found.append(auth.SessionNeeded)
+    if route.auth is Auth.ADMIN:
+        found.append(auth.NotAllowed)
+    if route.limit is not Limit.NONE:
+        found.append(TooManyRequests)
+    if route.limit is Limit.STRICT:
+        found.append(RedisUnavailable)
+    if route.method not in _SAFE:
+        found.append(errors.OriginNotAllowed)
     if route.body is not None:
         found += [errors.UnsupportedMediaType, errors.BodyTooLarge]
     if isinstance(route.body, type):
@@ -75,9 +135,7 @@ def document(routes: Sequence[Route], *, version: str) -> Json:
         "paths": dict(paths),
         "components": {
             "schemas": components,
-            "securitySchemes": {
-                SECURITY: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-            },
+            "securitySchemes": SCHEMES,
         },
     }
 
@@ -104,11 +162,15 @@ def _operation(route: Route) -> Json:
         made["parameters"] = parameters
     if route.body is not None:
         made["requestBody"] = {"required": True, "content": _content(route.body)}
-    if route.auth is Auth.REQUIRED:
-        made["security"] = [{SECURITY: []}]
-    elif route.auth is Auth.OPTIONAL:
-        made["security"] = [{}, {SECURITY: []}]
+    if route.auth is not Auth.NONE:
+        made["security"] = _security(route.auth)
     return made
+
+
+def _security(auth: Auth) -> list[Json]:
+    """Any one of these."""
+    signed_in: list[Json] = [{SECURITY: []}, {COOKIE: []}]
+    return signed_in if auth is not Auth.OPTIONAL else [{}, *signed_in, {LINK: []}]
 
 
 def _path_parameters(route: Route) -> list[Json]:
@@ -169,6 +231,11 @@ def _code(error: type[AppError]) -> str:
 
 
 def _phrase(status: int) -> str:
-    return {200: "OK.", 201: "Created.", 204: "Done; no body.", 304: "Your copy is current."}[
-        status
-    ]
+    return {
+        200: "OK.",
+        201: "Created.",
+        202: "Accepted; no body.",
+        204: "Done; no body.",
+        303: "Go on to the address in `Location`; no body.",
+        304: "Your copy is current.",
+    }[status]

@@ -1,5 +1,6 @@
-"""The only way into a handler: who is asking, what they send, and whether they may.
+"""The only way into a handler: who is asking, how often, what they send, and whether they may.
 
+In this order: the client's address, who asks (a token, or a page's cookie), the limits, the body.
 Everything that a stranger can get wrong about a request becomes an error with a code here. Bodies
 are counted while they are read and dropped as soon as they are too long; a Content-Length is
 believed only when it says too much.
@@ -13,22 +14,27 @@ from uuid import UUID
 
 import msgspec
 
+from api import cookies
 from api.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType, ValidationFailed
-from api.route import JSON, Auth
+from api.route import JSON, Auth, Limit
 from api.shapes.common import Refused
-from auth import permissions
-from auth.errors import NotAllowed, TokenInvalid, TokenMissing
+from auth import access, accounts, members, permissions
+from auth.cookies import ACCESS
+from auth.credentials import Guest, Identity, Kind
+from auth.errors import NotAllowed, SessionNeeded, TokenInvalid, TokenMissing
+from auth.ratelimit import Count, TooManyRequests
+from base.errors import AppError
 from docstore import projects
 from docstore.errors import ProjectNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
     from api.route import Route
     from api.services import Services
-    from auth.identity import Identity
     from base.db import Tx
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -36,14 +42,26 @@ T = TypeVar("T", bound=msgspec.Struct)
 JSON_MOST_BYTES: Final = 256 * 1024
 """The longest JSON body: a description of 5,000 characters fits, every one written as an escape."""
 
+LINK_HEADER: Final = "share-link"
+"""A share link that somebody brings beside a token, or instead of one."""
+
+_SAFE: Final = frozenset({"GET", "HEAD"})
+
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class Authorised(NamedTuple):
-    """A project, and what the asker is to it: enough to do what was asked."""
+    """A project, and what the asker may do with it: enough for what was asked."""
 
     project: projects.Project
-    role: permissions.Role
+    access: permissions.Access
+
+
+class Client(NamedTuple):
+    """Where a request comes from: the address that limits count by, and what calls itself so."""
+
+    ip: str
+    agent: str
 
 
 class Call:
@@ -52,23 +70,33 @@ class Call:
     def __init__(self, services: Services, asked: Route, request: Request) -> None:
         self.services = services
         self.request = request
-        self.identity: Identity | None = None
+        self.identity: Identity | Guest | None = None
+        self.link: Guest | None = None
+        self.client = _client(services, request)
+        self.count: Count | None = None
         self.answer_headers: dict[str, str] = {}
         self._route = asked
         self._body: msgspec.Struct | None = None
 
     async def open(self) -> None:
         """Do what the route's description asks for before its handler runs."""
-        if self._route.auth is not Auth.NONE:
-            self.identity = await self._identify()
+        try:
+            if self._route.auth is not Auth.NONE:
+                await self._recognise()
+        except AppError:
+            # Whoever shows what is not good is counted too, by address: or it could be guessed.
+            await self._limited(None)
+            raise
+        await self._limited(self.identity.user_id if isinstance(self.identity, Identity) else None)
+        await self._check_kind()
         if isinstance(self._route.body, type):
             content = await self.octets(JSON, limit=JSON_MOST_BYTES)
             self._body = decoded(content, self._route.body)
 
     @property
     def user(self) -> Identity:
-        """Who is asking, on a route that requires it."""
-        if self.identity is None:
+        """Who is asking, on a route that requires an account."""
+        if not isinstance(self.identity, Identity):
             raise TokenMissing
         return self.identity
 
@@ -84,18 +112,36 @@ class Call:
             raise TypeError(f"{self._route.operation} declares another query")
         return parameters(dict(self.request.query_params), shape)
 
+    def acting(self) -> AbstractAsyncContextManager[Tx]:
+        """A transaction in the asker's name; what is not theirs is not there (migration 0004)."""
+        who = self.identity
+        if isinstance(who, Guest):
+            return self.services.database.acting(None, link_to=who.project_id)
+        link_to = self.link.project_id if self.link else None
+        return self.services.database.acting(who.user_id if who else None, link_to=link_to)
+
     async def project(self, tx: Tx, right: permissions.Right) -> Authorised:
         """The project that the path names, for somebody who may do this with it.
 
-        ProjectNotFound also for a project that they may not know of; NotAllowed for one that they
-        may see.
+        tx: of `acting`. ProjectNotFound also for a project that they may not know of; NotAllowed
+        for one that they may see.
         """
-        project = await projects.get(tx, self._project_id())
-        facts = permissions.Facts(project.owner_id, project.is_public)
-        role = permissions.role_for(facts, self.identity.user_id if self.identity else None)
-        match permissions.judge(role, right):
+        return await self.project_of(tx, self.path_id("project_id", ProjectNotFound), right)
+
+    async def project_of(self, tx: Tx, project_id: UUID, right: permissions.Right) -> Authorised:
+        """The same for a project that is named elsewhere."""
+        project = await projects.get(tx, project_id)
+        who = self.identity
+        member = None
+        if isinstance(who, Identity):
+            member = await members.membership(tx, project.id, who.user_id)
+        facts = permissions.Facts(
+            project.owner_id, project.is_public, permissions.Role(project.guest_role)
+        )
+        found = access.access_of(who, project.id, facts, member, link=self.link)
+        match permissions.judge(found, right):
             case permissions.Verdict.ALLOWED:
-                return Authorised(project, role)
+                return Authorised(project, found)
             case permissions.Verdict.REFUSED:
                 raise NotAllowed
             case permissions.Verdict.HIDDEN:
@@ -110,18 +156,63 @@ class Call:
         check_media_type(self.request.headers, media_type, optional=optional)
         return await bounded(self.request, limit)
 
-    async def _identify(self) -> Identity | None:
-        token = bearer(self.request.headers.get("authorization"))
-        if token is None and self._route.auth is Auth.OPTIONAL:
-            return None
-        return await self.services.identities.identify(token or "")
-
-    def _project_id(self) -> UUID:
-        text: str = self.request.path_params["project_id"]
+    def path_id(self, name: str, missing: type[AppError]) -> UUID:
+        """An id that the path names; `missing` is raised for what is none."""
+        text: str = self.request.path_params[name]
         # Only the usual spelling: Python would also read braces and "urn:uuid:".
         if not _UUID.fullmatch(text):
-            raise ProjectNotFound
+            raise missing
         return UUID(text)
+
+    async def _recognise(self) -> None:
+        if link := self.request.headers.get(LINK_HEADER):
+            self.link = await self.services.identities.open_link(link.strip())
+        token = bearer(self.request.headers.get("authorization"))
+        by_cookie = token is None
+        if token is None:
+            token = cookies.held(self, ACCESS)
+        if token is None and self._route.auth is Auth.OPTIONAL:
+            return
+        self.identity = who = await self.services.identities.identify(token or "")
+        # Programs set headers; what a browser adds by itself may be a foreign page's doing.
+        if by_cookie and self.request.method not in _SAFE and isinstance(who, Identity):
+            cookies.check_csrf(self, who.credential)
+
+    async def _limited(self, user: UUID | None) -> None:
+        limits, ip = self.services.limits, self.client.ip
+        try:
+            if self._route.limit is Limit.STRICT:
+                self.count = await limits.strict(self._route.operation, ip=ip, user=user)
+            elif self._route.limit is Limit.USUAL:
+                self.count = await limits.usual(ip=ip, user=user)
+        except TooManyRequests as over:
+            match over.data:
+                case {"limit": int(limit), "retry_after_seconds": int(reset)}:
+                    self.count = Count(limit, 0, reset)
+                case _:
+                    pass
+            raise
+
+    async def _check_kind(self) -> None:
+        if self._route.auth in (Auth.NONE, Auth.OPTIONAL):
+            return
+        if self._route.auth is Auth.REQUIRED:
+            _ = self.user  # not a share link
+            return
+        if self.user.kind is not Kind.SESSION:
+            raise SessionNeeded
+        if self._route.auth is Auth.ADMIN:
+            async with self.acting() as tx:
+                status = await accounts.status(tx, self.user.user_id)
+            if status is None or not status.admin or not status.active:
+                raise NotAllowed("Administrators only.")
+
+
+def _client(services: Services, request: Request) -> Client:
+    # A proxy may add a header of its own instead of writing on in the one that is there.
+    forwarded = ", ".join(request.headers.getlist("x-forwarded-for")) or None
+    peer = request.client.host if request.client else ""
+    return Client(services.proxies.client(peer, forwarded), request.headers.get("user-agent", ""))
 
 
 def bearer(header: str | None) -> str | None:

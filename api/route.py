@@ -27,8 +27,23 @@ class Auth(Enum):
 
     NONE = auto()
     OPTIONAL = auto()
-    """Anyone may ask, but a token that is sent has to be good."""
+    """Anyone may ask, also a guest with a share link, but what is sent has to be good."""
     REQUIRED = auto()
+    """Somebody with an account: signed in, or with an API key."""
+    SESSION = auto()
+    """Somebody who has signed in: what no program with a key should do."""
+    ADMIN = auto()
+    """An administrator of the server, signed in."""
+
+
+class Limit(Enum):
+    """How often a route may be asked in a minute."""
+
+    NONE = auto()
+    USUAL = auto()
+    """`rate_limit_per_minute`, all such routes together."""
+    STRICT = auto()
+    """`rate_limit_auth_per_minute`, this route by itself; refused while Redis is away."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,7 @@ class Route:
     summary: str
     tag: str
     auth: Auth = Auth.NONE
+    limit: Limit = Limit.USUAL
     query: type[msgspec.Struct] | None = None
     body: Body = None
     answer: Answer = None

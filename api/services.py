@@ -9,11 +9,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from auth.backoff import Backoff
+from auth.changes import Changes
 from auth.identity import Identities
+from auth.mail import Mail
+from auth.oidc import Provider
 from auth.passwords import Passwords
-from auth.sessions import Sessions
-from auth.tokens import SigningKey
+from auth.ratelimit import Limits
+from auth.resets import Resets
+from auth.verification import Codes
 from base import clock
+from base.addresses import Proxies
+from base.origins import Origins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +42,16 @@ class Services:
     redis: Redis
     rooms: LiveRooms
     passwords: Passwords
+    codes: Codes
+    resets: Resets
     identities: Identities
+    changes: Changes
+    mail: Mail
+    limits: Limits
+    backoff: Backoff
+    proxies: Proxies
+    origins: Origins
+    oidc: Provider | None = None
     page: Path | None = None
     now: Callable[[], datetime] = clock.now
 
@@ -51,14 +67,41 @@ def assemble(
     now: Callable[[], datetime] = clock.now,
 ) -> Services:
     """Services from a server's parts; `secret` signs tokens (`base.settings.signing_key`)."""
-    sessions = Sessions(redis, life=timedelta(days=settings.session_days))
+    changes = Changes(redis)
     return Services(
         settings=settings,
         database=database,
         redis=redis,
         rooms=rooms,
         passwords=Passwords(cost=settings.bcrypt_cost),
-        identities=Identities(sessions, SigningKey.derive(secret), now=now),
+        codes=Codes(redis, secret, life=timedelta(minutes=settings.code_minutes)),
+        resets=Resets(redis),
+        identities=Identities.assemble(
+            settings, database=database, redis=redis, changes=changes, secret=secret, now=now
+        ),
+        changes=changes,
+        mail=Mail(url=settings.mail_url, sender=settings.mail_from),
+        limits=Limits(
+            redis,
+            usual=settings.rate_limit_per_minute,
+            strict=settings.rate_limit_auth_per_minute,
+            connects=settings.connects_per_minute,
+        ),
+        backoff=Backoff(redis, now=now),
+        proxies=Proxies(settings.trusted_proxies),
+        origins=Origins(settings.allowed_origins, public_url=settings.public_url),
+        oidc=_provider(settings, redis, now),
         page=page,
         now=now,
     )
+
+
+def _provider(settings: Settings, redis: Redis, now: Callable[[], datetime]) -> Provider | None:
+    issuer, name, secret = (
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        settings.oidc_client_secret,
+    )
+    if not (issuer and name and secret):
+        return None
+    return Provider(issuer, name, secret, redis, now=now)

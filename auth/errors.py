@@ -33,8 +33,32 @@ class SessionEnded(AppError):
     code = "session_ended"
 
 
+class TokenReused(AppError):
+    """The refresh token had been replaced by another: the session has ended; sign in again."""
+
+    code = "token_reused"
+
+
+class CsrfFailed(AppError):
+    """A cookie is not enough here: send the header X-CSRF-Token, from a page of ours."""
+
+    code = "csrf_failed"
+
+
+class SessionNeeded(AppError):
+    """An API key cannot do this; sign in as yourself."""
+
+    code = "session_needed"
+
+
+class SessionNotFound(AppError):
+    """You have no session with this id."""
+
+    code = "session_not_found"
+
+
 class InvalidCredentials(AppError):
-    """No account has this e-mail address and password."""
+    """No account has this name and password."""
 
     code = "invalid_credentials"
 

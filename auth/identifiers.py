@@ -93,6 +93,14 @@ def username(text: str) -> Username:
     return Username(name, key)
 
 
+def spelling(name: str) -> str:
+    """One spelling of what somebody signs in with, so that capitals are no further guesses."""
+    try:
+        return email(name) if "@" in name else username(name).key
+    except (EmailInvalid, UsernameInvalid):
+        return name.strip().casefold()[:EMAIL_LONGEST].encode(errors="replace").decode()
+
+
 def _refused(reason: str) -> UsernameInvalid:
     return UsernameInvalid(reason, path="$.username")
 

@@ -1,16 +1,21 @@
 """Passwords: judged, hashed and compared, without stopping the rooms.
 
-bcrypt costs about a quarter of a second of one core on purpose. It runs in worker threads (it
-releases the GIL), at most a few at a time, and only so many people may wait for one: the rooms
-share the same cores. Knows text and hashes; not accounts.
+bcrypt costs about a quarter of a second of one core on purpose. It runs in threads of its own (it
+releases the GIL) that give way to the rooms, at most a few at a time, and only so many people may
+wait for one. Knows text and hashes; not accounts.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
+import threading
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import anyio.to_thread
+import anyio
 import bcrypt
 
 from auth.errors import PasswordsBusy, PasswordTooLong, PasswordTooShort
@@ -27,6 +32,8 @@ LONGEST: Final = 72
 """Bytes of UTF-8. bcrypt ignores what follows, so a longer one would be a false promise."""
 
 WORKERS: Final = 2
+NICENESS: Final = 10
+"""How much less than the rooms' the share of these threads is, where all cores are busy."""
 WAITING: Final = 64
 """People in the queue; at a quarter of a second each and two at a time, eight seconds of it."""
 
@@ -38,6 +45,7 @@ class Passwords:
         self._cost = cost
         self._waiting = waiting
         self._limiter = anyio.CapacityLimiter(workers)
+        self._threads = ThreadPoolExecutor(workers, "passwords", initializer=_give_way)
         # Well-formed and nobody's: comparing with it costs what comparing with a real one costs.
         self._nobody = f"$2b${cost:02d}$".encode() + b"." * 53
 
@@ -69,18 +77,32 @@ class Passwords:
     async def _run(self, work: Callable[[], T]) -> T:
         if self._limiter.statistics().tasks_waiting >= self._waiting:
             raise PasswordsBusy
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        async with self._limiter:
+            # The thread cannot be stopped, and counts until it is done.
+            done = asyncio.get_running_loop().run_in_executor(self._threads, work)
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([done])
+            return done.result()
 
 
-def judged(password: str) -> bytes:
-    """A new password as the bytes that bcrypt sees. Raises PasswordTooShort, PasswordTooLong."""
+def _give_way() -> None:
+    # Linux has a niceness for each thread; it cannot be taken back, hence threads of our own.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def judged(password: str, *, path: str = "$.password") -> bytes:
+    """A new password as the bytes that bcrypt sees. Raises PasswordTooShort, PasswordTooLong.
+
+    path: where it stands in the request.
+    """
     secret = _octets(password)
     if len(password) < SHORTEST:
         raise PasswordTooShort(
-            f"The password needs at least {SHORTEST} characters.", path="$.password", least=SHORTEST
+            f"The password needs at least {SHORTEST} characters.", path=path, least=SHORTEST
         )
     if len(secret) > LONGEST:
-        raise PasswordTooLong(path="$.password", most_bytes=LONGEST, bytes=len(secret))
+        raise PasswordTooLong(path=path, most_bytes=LONGEST, bytes=len(secret))
     return secret
 
 

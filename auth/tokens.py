@@ -1,31 +1,41 @@
 """Signed tokens: made, and read back with suspicion (no I/O).
 
-A token is a JWT (HS256) that names a user and a session until an instant. It proves that this
-server signed it; whether the session still lives is for `auth/sessions.py` to say. The time is
-an argument, the library's own clock is never asked.
+An access token and a room ticket are JWTs (HS256) for two audiences, so that neither passes for the
+other; a refresh token is a session's id and a generation under a MAC. They prove that this server
+signed them; whether what they name still lives is for others to say. Time is an argument.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
+import struct
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 import jwt
 import msgspec
 
 from auth.errors import TokenExpired, TokenInvalid, TokenMissing
+from auth.permissions import Role
 
 ISSUER: Final = "syncsphere"
 AUDIENCE: Final = "syncsphere"
+ROOM_AUDIENCE: Final = "syncsphere:room"
 ALGORITHM: Final = "HS256"
 
 LONGEST: Final = 4096
 """Characters; ours have about 400. Nothing longer is looked at."""
 
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999: what a datetime can hold
+_REFRESH: Final = struct.Struct(">16sQ")
+_MAC_BYTES: Final = 32
+
+T = TypeVar("T", bound=msgspec.Struct)
+Instant = Annotated[int, msgspec.Meta(ge=0, le=_LAST_SECOND)]
 
 
 class SigningKey(NamedTuple):
@@ -43,6 +53,31 @@ class SigningKey(NamedTuple):
         key = hmac.digest(raw, b"syncsphere token key 1", "sha256")
         return cls(hashlib.sha256(b"kid" + key).hexdigest()[:8], key)
 
+    def mac(self, purpose: bytes, content: bytes) -> bytes:
+        """A MAC of 32 bytes under a key for this purpose only."""
+        return hmac.digest(hmac.digest(self.secret, purpose, "sha256"), content, "sha256")
+
+
+class Keyring(NamedTuple):
+    """The key that signs, and the one before it, which still verifies."""
+
+    current: SigningKey
+    previous: SigningKey | None = None
+
+    @classmethod
+    def derive(cls, secret: str, previous: str | None = None) -> Keyring:
+        """From the settings `secret` and `secret_previous`."""
+        return cls(SigningKey.derive(secret), SigningKey.derive(previous) if previous else None)
+
+    @property
+    def keys(self) -> tuple[SigningKey, ...]:
+        """All that verify, the current one first."""
+        return (self.current,) if self.previous is None else (self.current, self.previous)
+
+    def verifies(self, purpose: bytes, content: bytes, mac: bytes) -> bool:
+        """Whether one of the keys made this MAC."""
+        return any(hmac.compare_digest(key.mac(purpose, content), mac) for key in self.keys)
+
 
 class Minted(NamedTuple):
     """A token, and the instant from which it is worthless."""
@@ -52,31 +87,129 @@ class Minted(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """What a token of ours says."""
+    """What an access token of ours says."""
 
     user_id: UUID
     session_id: UUID
     expires_at: datetime
 
 
+class Ticket(NamedTuple):
+    """What a ticket says: one project, and what its holder showed to get it.
+
+    user_id with session_id or key_id: somebody with an account; link_id: a share link, alone or
+    besides. None of them: anybody. cap: at most this role. link_ends: when the link does.
+    """
+
+    project_id: UUID
+    cap: Role | None = None
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    key_id: UUID | None = None
+    link_id: UUID | None = None
+    link_ends: datetime | None = None
+
+
+class Generation(NamedTuple):
+    """What a refresh token says: the session, and how often it had been refreshed."""
+
+    session_id: UUID
+    number: int
+
+
 class _Payload(msgspec.Struct):
     sub: UUID
     jti: UUID
-    exp: Annotated[int, msgspec.Meta(ge=0, le=_LAST_SECOND)]
+    exp: Instant
+
+
+class _TicketPayload(msgspec.Struct):
+    room: UUID
+    exp: Instant
+    cap: Literal["viewer", "editor"] | None = None
+    sub: UUID | None = None
+    session: UUID | None = None
+    key: UUID | None = None
+    link: UUID | None = None
+    ends: Instant | None = None
 
 
 def mint(user: UUID, session: UUID, *, now: datetime, key: SigningKey, life: timedelta) -> Minted:
-    """A token for one session of one user. Seconds are whole in a JWT, so the end is rounded up."""
+    """An access token for one session of one user."""
+    return _minted({"aud": AUDIENCE, "sub": str(user), "jti": str(session)}, now, key, life)
+
+
+def read(
+    token: str, *, now: datetime, key: SigningKey, previous: SigningKey | None = None
+) -> Claims:
+    """What an access token says, if it is ours and not over.
+
+    Raises TokenMissing (empty), TokenInvalid (anything we did not sign as it is) or TokenExpired
+    (ours, but late). Nothing else, whatever the text.
+    """
+    payload = _read(token, Keyring(key, previous), AUDIENCE, _Payload)
+    return Claims(payload.sub, payload.jti, _checked(payload.exp, now))
+
+
+def mint_ticket(ticket: Ticket, *, now: datetime, key: SigningKey, life: timedelta) -> Minted:
+    """A ticket for one room."""
+    payload = {
+        "aud": ROOM_AUDIENCE,
+        "room": str(ticket.project_id),
+        "cap": ticket.cap and ticket.cap.value,
+        "sub": _text(ticket.user_id),
+        "session": _text(ticket.session_id),
+        "key": _text(ticket.key_id),
+        "link": _text(ticket.link_id),
+        "ends": ticket.link_ends and int(ticket.link_ends.timestamp()),
+    }
+    said = {name: value for name, value in payload.items() if value is not None}
+    return _minted(said, now, key, life)
+
+
+def read_ticket(token: str, *, now: datetime, keys: Keyring) -> Ticket:
+    """What a ticket says; raises as `read` does."""
+    said = _read(token, keys, ROOM_AUDIENCE, _TicketPayload)
+    _checked(said.exp, now)
+    return Ticket(
+        said.room,
+        None if said.cap is None else Role(said.cap),
+        said.sub,
+        said.session,
+        said.key,
+        said.link,
+        None if said.ends is None else datetime.fromtimestamp(said.ends, UTC),
+    )
+
+
+def refresh_token(generation: Generation, key: SigningKey) -> str:
+    """The refresh token of this generation, the same every time."""
+    said = _REFRESH.pack(generation.session_id.bytes, generation.number)
+    return base64.urlsafe_b64encode(said + key.mac(b"refresh 1", said)).rstrip(b"=").decode()
+
+
+def read_refresh(token: str, keys: Keyring) -> Generation:
+    """What a refresh token says. Raises TokenMissing, TokenInvalid."""
+    if not token:
+        raise TokenMissing
+    try:
+        raw = base64.b64decode(token + "=", altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error) as wrong:
+        raise TokenInvalid from wrong
+    said, mac = raw[: _REFRESH.size], raw[_REFRESH.size :]
+    if len(mac) != _MAC_BYTES or not keys.verifies(b"refresh 1", said, mac):
+        raise TokenInvalid
+    session, number = _REFRESH.unpack(said)
+    return Generation(UUID(bytes=session), number)
+
+
+def _minted(
+    said: dict[str, str] | dict[str, str | int], now: datetime, key: SigningKey, life: timedelta
+) -> Minted:
+    # Seconds are whole in a JWT, so the end is rounded up.
     issued = int(now.timestamp())
     expires = issued + max(1, -(-life // timedelta(seconds=1)))
-    payload: dict[str, str | int] = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "sub": str(user),
-        "jti": str(session),
-        "iat": issued,
-        "exp": expires,
-    }
+    payload = {"iss": ISSUER, **said, "iat": issued, "exp": expires}
     # (the library's types name an optional dependency that is not installed)
     token = jwt.encode(  # pyright: ignore[reportUnknownMemberType]
         payload, key.secret, algorithm=ALGORITHM, headers={"kid": key.kid}
@@ -84,35 +217,44 @@ def mint(user: UUID, session: UUID, *, now: datetime, key: SigningKey, life: tim
     return Minted(token, datetime.fromtimestamp(expires, UTC))
 
 
-def read(token: str, *, now: datetime, key: SigningKey) -> Claims:
-    """What a token says, if it is ours and not over.
-
-    Raises TokenMissing (empty), TokenInvalid (anything we did not sign as it is) or TokenExpired
-    (ours, but late). Nothing else, whatever the text.
-    """
+def _read(token: str, keys: Keyring, audience: str, shape: type[T]) -> T:
     if not token:
         raise TokenMissing
     if len(token) > LONGEST:
         raise TokenInvalid
     try:
-        payload = msgspec.convert(_verified(token, key), _Payload)
+        return msgspec.convert(_verified(token, keys, audience), shape)
     # RecursionError: a header of nested brackets; the JSON parser gives up before the signature.
     except (jwt.PyJWTError, ValueError, RecursionError) as wrong:
         raise TokenInvalid from wrong
-    expires_at = datetime.fromtimestamp(payload.exp, UTC)
-    if now >= expires_at:
-        raise TokenExpired
-    return Claims(payload.sub, payload.jti, expires_at)
 
 
-def _verified(token: str, key: SigningKey) -> dict[str, object]:
-    if jwt.get_unverified_header(token).get("kid") != key.kid:
+def _verified(token: str, keys: Keyring, audience: str) -> dict[str, object]:
+    kid = jwt.get_unverified_header(token).get("kid")
+    key = next((key for key in keys.keys if key.kid == kid), None)
+    if key is None:
         raise jwt.InvalidKeyError
     return jwt.decode(  # pyright: ignore[reportUnknownMemberType] (as above)
         token,
         key.secret,
         algorithms=[ALGORITHM],
-        audience=AUDIENCE,
+        audience=audience,
         issuer=ISSUER,
-        options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
+        options={
+            "verify_exp": False,
+            "verify_iat": False,
+            "verify_nbf": False,
+            "strict_aud": True,
+        },
     )
+
+
+def _checked(exp: int, now: datetime) -> datetime:
+    expires_at = datetime.fromtimestamp(exp, UTC)
+    if now >= expires_at:
+        raise TokenExpired
+    return expires_at
+
+
+def _text(each: UUID | None) -> str | None:
+    return None if each is None else str(each)

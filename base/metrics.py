@@ -73,6 +73,20 @@ slow_clients_closed_total = _counter("slow_clients_closed_total", "Clients close
 room_rebuilds_total = _counter("room_rebuilds_total", "Rooms rebuilt after a poison update")
 compactions_total = _counter("compactions_total", "Journal tails folded into a snapshot")
 room_load_seconds = _seconds("room_load_seconds", "Time to open a room: snapshot and journal tail")
+access_changes_total = _counter("access_changes_total", "Changes of access heard", "kind")
+access_changes_untold_total = _counter(
+    "access_changes_untold_total", "Changes of access that Redis did not pass on"
+)
+access_change_seconds = _seconds(
+    "access_change_seconds", "From hearing of a change of access until its sockets were judged"
+)
+sockets_slowed_total = _counter(
+    "sockets_slowed_total", "Sockets read no further for sending too fast", "limit"
+)
 http_requests_total = _counter("http_requests_total", "REST answers", "route", "method", "status")
 http_request_seconds = _seconds("http_request_seconds", "Time to answer a REST request", "route")
+limits_unchecked_total = _counter(
+    "limits_unchecked_total", "Requests left uncounted because Redis was away", "limit"
+)
+mail_total = _counter("mail_total", "Letters: sent, printed, refused, failed, dropped", "outcome")
 task_failures_total = _counter("task_failures_total", "Background tasks that failed", "task")

@@ -13,13 +13,16 @@ import re
 import secrets
 import typing
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
+from base import addresses, origins
 from base.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PREFIX: Final = "SYNCSPHERE_"
 KIB: Final = 1024
@@ -30,7 +33,16 @@ SECRET_LEAST: Final = 32
 
 _POSTGRES: Final = "a PostgreSQL address such as postgresql://user:password@host:5432/name"
 _REDIS: Final = "a Redis address such as redis://:password@host:6379/0, rediss://… or unix://…"
+_MAIL: Final = "an SMTP address such as smtp://user:password@mail.example:587 or smtps://…"
 _ESCAPES: Final = " (write @ : / ? # % in a password as %40 %3A %2F %3F %23 %25)"
+
+_KEYS: Final = frozenset({"secret", "secret_previous", "oidc_client_secret"})
+"""Never shown."""
+
+_OIDC: Final = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
+
+_YES: Final = frozenset({"1", "true", "yes", "on"})
+_NO: Final = frozenset({"0", "false", "no", "off"})
 
 _PASSWORD: Final = re.compile(r"(?i)\b((?:ssl)?password\s*=\s*)(?:'(?:\\.|[^'])*'|[^&\s]*)")
 """As a parameter: of a URL's query, or of libpq's own `host=… password=…`."""
@@ -72,11 +84,62 @@ class Settings:
     secret: str | None = _setting(
         None, "key that signs session tokens; unset makes one and keeps it in the data folder"
     )
+    secret_previous: str | None = _setting(
+        None, "the key before `secret`; what it signed is still accepted, so keys can be changed"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "least important messages to log"
     )
     log_format: Literal["console", "json"] = _setting("console", "lines for people or for machines")
-    session_days: int = _setting(7, "days until a sign-in ends", least=1, most=3650)
+    public_url: str | None = _setting(
+        None, "where people reach the server, https://sync.example; for links, cookies and OIDC"
+    )
+    trusted_proxies: str | None = _setting(
+        None, "proxies that may say who the client is: addresses or networks, with commas"
+    )
+    allowed_origins: str = _setting(
+        "*", "web pages that may call us, with commas; * lets any do so with a token, no cookies"
+    )
+    session_days: int = _setting(
+        7, "days until a sign-in ends that nobody uses", least=1, most=3650
+    )
+    access_minutes: float = _setting(
+        15.0, "minutes until an access token ends and is refreshed", least=0.01, most=1440
+    )
+    refresh_grace_seconds: float = _setting(
+        10.0, "a refresh that is repeated this soon is answered again, not taken for theft"
+    )
+    ticket_seconds: float = _setting(60.0, "time to enter a room with a ticket", least=1)
+    verify_email: bool = _setting(
+        True, "whether an address must be proven before its owner invites or publishes"
+    )
+    code_minutes: float = _setting(10.0, "minutes until a code sent by mail ends", least=0.01)
+    grace_days: float = _setting(30.0, "days until a closed account is erased")
+    mail_url: str | None = _setting(
+        None,
+        "SMTP server, smtp://user:password@host:587 or smtps://…; unset prints mail to the log",
+    )
+    mail_from: str = _setting("SyncSphere <syncsphere@localhost>", "sender of our mail")
+    oidc_issuer: str | None = _setting(
+        None, "OpenID Connect provider people may sign in with, https://accounts.google.com"
+    )
+    oidc_client_id: str | None = _setting(None, "our name at the OpenID Connect provider")
+    oidc_client_secret: str | None = _setting(None, "our secret at the OpenID Connect provider")
+    rate_limit_per_minute: int = _setting(
+        1200, "REST requests per minute of one address, and of one user; 0 for no limit"
+    )
+    rate_limit_auth_per_minute: int = _setting(
+        30, "the same for signing in, registering, codes and resets, each; 0 for no limit"
+    )
+    connects_per_minute: int = _setting(
+        1200, "WebSocket connections per minute from one address; 0 for no limit"
+    )
+    updates_per_second: int = _setting(
+        5000, "messages per second of one socket, read no faster than this; 0 for no limit"
+    )
+    update_bytes_per_second: int = _setting(
+        8 * MIB, "bytes per second of one socket, read no faster than this; 0 for no limit"
+    )
     bcrypt_cost: int = _setting(12, "work factor of password hashes", least=4, most=20)
     max_frame_bytes: int = _setting(
         16 * MIB, "largest WebSocket message and largest posted update", least=KIB
@@ -138,19 +201,28 @@ class Settings:
                 chosen[field.name] = _bounded(field, value)
         if overrides:
             raise TypeError(f"no such setting: {', '.join(sorted(overrides))}")
-        if "secret" in chosen and len(chosen["secret"]) < SECRET_LEAST:
+        for name in ("secret", "secret_previous"):
+            if name in chosen and len(chosen[name]) < SECRET_LEAST:
+                raise SettingsError(
+                    f"{variable(name)} must have at least {SECRET_LEAST} characters", setting=name
+                )
+        loaded = cls(**chosen)
+        given = {name: getattr(loaded, name) for name in _OIDC}
+        if any(given.values()) and not all(given.values()):
+            missing = next(name for name, value in given.items() if not value)
             raise SettingsError(
-                f"{variable('secret')} must have at least {SECRET_LEAST} characters",
-                setting="secret",
+                f"{variable(missing)} must be set too: signing in with a provider needs"
+                f" {', '.join(map(variable, _OIDC))}",
+                setting=missing,
             )
-        return cls(**chosen)
+        return loaded
 
     def masked(self) -> dict[str, str]:
         """Every setting as text, passwords and keys replaced: for logs and `doctor`."""
         shown: dict[str, str] = {}
         for field in dataclasses.fields(self):
             value: object = getattr(self, field.name)
-            if field.name == "secret" and value is not None:
+            if field.name in _KEYS and value is not None:
                 value = "***"
             shown[field.name] = "unset" if value is None else mask_url(str(value))
         return shown
@@ -228,16 +300,25 @@ def _parse(name: str, kind: object, given: object) -> object:
         _check_url(name, given, _is_postgres(given), _POSTGRES)
     if name == "redis_url":
         _check_url(name, given, _is_redis(given), _REDIS)
+    if name == "mail_url":
+        _check_url(name, given, _is_smtp(given), _MAIL)
+    if name in _TEXTS:
+        good, wanted = _TEXTS[name]
+        _check_text(name, given, good, wanted)
     if kind is Path:
         return Path(given).expanduser()
+    if kind is bool:
+        if given.lower() not in _YES | _NO:
+            raise _bad(name, given, "yes or no")
+        return given.lower() in _YES
     if kind is int:
-        size = _SIZE.fullmatch(given) if name.endswith("_bytes") else None
+        size = _SIZE.fullmatch(given) if "_bytes" in name else None
         if size:
             return int(size[1]) * _UNITS[size[2].lower()]
         try:
             return int(given)
         except ValueError:
-            wanted = "a size such as 65536, 512 KiB or 16 MiB" if name.endswith("_bytes") else None
+            wanted = "a size such as 65536, 512 KiB or 16 MiB" if "_bytes" in name else None
             raise _bad(name, given, wanted or "a whole number") from None
     if kind is float:
         try:
@@ -282,6 +363,70 @@ def _is_redis(text: str) -> bool:
     except ValueError:
         return False
     return text.startswith("unix://") or ("@" not in str(parts.get("host", "")) and "#" not in text)
+
+
+def _is_smtp(text: str) -> bool:
+    """Whether it names a mail server, and the password has not run over into the address."""
+    parts = urlsplit(text)
+    try:
+        port_is_good = parts.port != 0
+    except ValueError:
+        return False
+    return (
+        port_is_good
+        and parts.scheme in {"smtp", "smtps"}
+        and bool(parts.hostname)
+        and parts.path in {"", "/"}
+        and not parts.query
+        and not parts.fragment
+    )
+
+
+def _check_text(name: str, given: str, good: Callable[[str], object], wanted: str) -> None:
+    try:
+        fine = good(given) is not False
+    except ValueError:
+        fine = False
+    if not fine:
+        raise _bad(name, mask_url(given), wanted)
+
+
+def _is_public(text: str) -> bool:
+    """Whether a page may be reached there: no path, since ours begin at the root."""
+    parts = urlsplit(text)
+    home = origins.home(text)
+    return home.scheme in {"http", "https"} and parts.path in {"", "/"} and not parts.query
+
+
+def _is_issuer(text: str) -> bool:
+    """Whether nobody on the way can be the provider: TLS, or this machine."""
+    home = origins.home(text)
+    here = home.host in {"localhost", "127.0.0.1", "[::1]"}
+    return home.scheme == "https" or (home.scheme == "http" and here)
+
+
+def _is_sender(text: str) -> bool:
+    address = parseaddr(text)[1]
+    return text.isprintable() and bool(re.fullmatch(r"[^\s@]+@[^\s@]+", address))
+
+
+_TEXTS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = {
+    "trusted_proxies": (
+        addresses.Proxies,
+        "addresses and networks with commas, such as 127.0.0.1, 10.0.0.0/8",
+    ),
+    "allowed_origins": (
+        lambda text: origins.Origins(text, public_url=None),
+        "* or origins with commas, such as https://studio.example",
+    ),
+    "public_url": (_is_public, "the address of a page without a path, https://sync.example"),
+    "oidc_issuer": (
+        _is_issuer,
+        "an address such as https://accounts.google.com (http only for this machine)",
+    ),
+    "mail_from": (_is_sender, "a sender such as SyncSphere <sync@studio.example>"),
+}
+"""For each, what raises ValueError or answers False for a text that cannot be used."""
 
 
 def _bounded(field: dataclasses.Field[Any], value: object) -> object:

@@ -31,6 +31,13 @@ STOP_SECONDS = 30.0
 ENVIRONMENT = {
     # One account opens every connection of a case; the limit per account is not what is measured.
     "SYNCSPHERE_CONNECTIONS_PER_USER": "100000",
+    # Nor are limits on floods: a flood from one address is what a benchmark is. The peers have none.
+    "SYNCSPHERE_CONNECTS_PER_MINUTE": "0",
+    "SYNCSPHERE_UPDATES_PER_SECOND": "0",
+    "SYNCSPHERE_UPDATE_BYTES_PER_SECOND": "0",
+    "SYNCSPHERE_RATE_LIMIT_PER_MINUTE": "0",
+    # One sign-in for all rounds.
+    "SYNCSPHERE_ACCESS_MINUTES": "1440",
     "SYNCSPHERE_LOG_LEVEL": "warning",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, LiteralString
+from typing import TYPE_CHECKING, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -18,6 +18,7 @@ from docstore import seeding
 from docstore.errors import CursorInvalid, ProjectNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from base.db import Tx
@@ -37,16 +38,27 @@ class Project:
     kind: str
     description: str
     is_public: bool
+    guest_role: str
     created_at: datetime
     updated_at: datetime
     document_id: int
     epoch: int
 
 
+class Listed(NamedTuple):
+    """A project in somebody's list, with what it says about them."""
+
+    project: Project
+    role: str | None
+    """As a collaborator; None: it is their own."""
+    fine: Mapping[str, bool]
+
+
 INSERT: LiteralString = """
     INSERT INTO projects
-        (id, owner_id, room_id, name, kind, description, is_public, created_at, updated_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+        (id, owner_id, room_id, name, kind, description, is_public, guest_role, created_at,
+        updated_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 INSERT_DOCUMENT: LiteralString = """
     INSERT INTO documents (project_id, branch, created_at) VALUES (%s, %s, %s)
@@ -57,7 +69,7 @@ INSERT_SEED: LiteralString = """
 
 _SELECT: LiteralString = """
     SELECT p.id, p.owner_id, p.room_id, p.name, p.kind, p.description, p.is_public,
-           p.created_at, p.updated_at, d.id AS document_id, d.epoch
+           p.guest_role, p.created_at, p.updated_at, d.id AS document_id, d.epoch
     FROM projects p JOIN documents d ON d.project_id = p.id AND d.branch = 'main'
     WHERE p.deleted_at IS NULL"""
 
@@ -65,14 +77,35 @@ BY_ID: LiteralString = _SELECT + " AND p.id = %s"
 
 BY_ROOM: LiteralString = _SELECT + " AND p.room_id = %s"
 
-PAGE: LiteralString = (
-    _SELECT + " AND p.owner_id = %s AND (%s::uuid IS NULL OR p.id < %s) ORDER BY p.id DESC LIMIT %s"
-)
+# Two indexes, each read from its newest end no further than one page.
+PAGE: LiteralString = """
+    WITH found AS (
+        (SELECT id, NULL::text AS role, '{}'::jsonb AS fine FROM projects
+         WHERE owner_id = %(viewer)s AND deleted_at IS NULL
+             AND (%(only)s::uuid IS NULL OR id = %(only)s)
+             AND (%(after)s::uuid IS NULL OR id < %(after)s)
+         ORDER BY id DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT c.project_id, c.role, c.fine
+         FROM project_collaborators c JOIN projects p ON p.id = c.project_id
+         WHERE c.user_id = %(viewer)s AND p.deleted_at IS NULL
+             AND (%(only)s::uuid IS NULL OR c.project_id = %(only)s)
+             AND (%(after)s::uuid IS NULL OR c.project_id < %(after)s)
+         ORDER BY c.project_id DESC LIMIT %(limit)s))
+    SELECT p.id, p.owner_id, p.room_id, p.name, p.kind, p.description, p.is_public,
+           p.guest_role, p.created_at, p.updated_at, d.id, d.epoch, found.role, found.fine
+    FROM found JOIN projects p ON p.id = found.id
+    JOIN documents d ON d.project_id = p.id AND d.branch = 'main'
+    ORDER BY p.id DESC LIMIT %(limit)s"""
 
 UPDATE: LiteralString = """
     UPDATE projects SET name = coalesce(%s, name), description = coalesce(%s, description),
-        is_public = coalesce(%s, is_public), updated_at = %s
+        is_public = coalesce(%s, is_public), guest_role = coalesce(%s, guest_role), updated_at = %s
     WHERE id = %s AND deleted_at IS NULL"""
+
+TRANSFER: LiteralString = """
+    UPDATE projects SET owner_id = %s, updated_at = %s
+    WHERE id = %s AND owner_id = %s AND deleted_at IS NULL"""
 
 DELETE: LiteralString = """
     UPDATE projects SET deleted_at = %s WHERE id = %s AND deleted_at IS NULL"""
@@ -86,6 +119,7 @@ async def create(
     kind: str,
     description: str,
     is_public: bool,
+    guest_role: str = "none",
     now: datetime,
 ) -> Project:
     """A new project with its main document and, for the kinds that have one, its seed.
@@ -97,7 +131,8 @@ async def create(
     project_id = ids.new_id()
     room_id = ids.new_room_id()
     await tx.execute(
-        INSERT, (project_id, owner, room_id, name, kind, description, is_public, now, now)
+        INSERT,
+        (project_id, owner, room_id, name, kind, description, is_public, guest_role, now, now),
     )
     cursor = await tx.execute(INSERT_DOCUMENT, (project_id, MAIN, now))
     row = await cursor.fetchone()
@@ -113,6 +148,7 @@ async def create(
         kind,
         description,
         is_public,
+        guest_role,
         now,
         now,
         document_id,
@@ -143,18 +179,18 @@ async def by_room(tx: Tx, room: str) -> Project | None:
 
 
 async def page(
-    tx: Tx, *, viewer: UUID, limit: int, after: str | None
-) -> tuple[list[Project], str | None]:
-    """The viewer's own projects, newest first, and the cursor of the next page if there is one.
+    tx: Tx, *, viewer: UUID, limit: int, after: str | None, only: UUID | None = None
+) -> tuple[list[Listed], str | None]:
+    """What the viewer owns or works on, newest first, and the next page's cursor if there is one.
 
-    Raises CursorInvalid.
+    only: nothing but this project. Raises CursorInvalid.
     """
     last = None if after is None else _from_cursor(after)
-    async with tx.cursor(row_factory=class_row(Project)) as cursor:
-        await cursor.execute(PAGE, (viewer, last, last, limit + 1))
-        found = await cursor.fetchall()
+    asked = {"viewer": viewer, "after": last, "only": only, "limit": limit + 1}
+    cursor = await tx.execute(PAGE, asked)
+    found = [Listed(Project(*row[:-2]), row[-2], row[-1]) for row in await cursor.fetchall()]
     items = found[:limit]
-    return items, _to_cursor(items[-1].id) if len(found) > limit else None
+    return items, _to_cursor(items[-1].project.id) if len(found) > limit else None
 
 
 async def update(
@@ -164,14 +200,25 @@ async def update(
     name: str | None = None,
     description: str | None = None,
     is_public: bool | None = None,
+    guest_role: str | None = None,
     now: datetime,
 ) -> Project:
     """Change what is not None. Raises ProjectNotFound.
 
     The name in the document (`project.name`) is the collaborators' own and is left alone.
     """
-    await tx.execute(UPDATE, (name, description, is_public, now, project_id))
+    await tx.execute(UPDATE, (name, description, is_public, guest_role, now, project_id))
     return await get(tx, project_id)
+
+
+async def transfer(tx: Tx, project_id: UUID, *, owner: UUID, to: UUID, now: datetime) -> None:
+    """Give a project to somebody else. The server's own work.
+
+    Raises ProjectNotFound, also when `owner` owns it no more.
+    """
+    cursor = await tx.execute(TRANSFER, (to, now, project_id, owner))
+    if cursor.rowcount == 0:
+        raise ProjectNotFound
 
 
 async def delete(tx: Tx, project_id: UUID, now: datetime) -> None:

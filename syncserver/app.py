@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,9 +23,10 @@ import uvloop
 
 from api import app as rest
 from api import services
+from auth import closing
 from base import clock, db, embedded, errors, log, redis, settings, tasks
 from docstore import journal, migrate
-from syncserver import admission, http_protocol, hub, session, transport, upgrade
+from syncserver import admission, http_protocol, hub, session, transport, upgrade, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -34,6 +36,7 @@ _log = log.get("syncserver.app")
 _TICK_SECONDS: Final = 0.25
 _KEEPALIVE_SECONDS: Final = 12.0
 _SWEEP_SECONDS: Final = 30.0
+_ERASE_SECONDS: Final = 3600.0
 _GRACE_SECONDS: Final = 5
 _HEAD_SECONDS: Final = 10.0
 """How long a client may take to send what it asks for, without a body."""
@@ -154,12 +157,31 @@ async def _serve(
         secret=settings.signing_key(config),
         page=_PAGE,
     )
-    gate = admission.Gate(database, parts.identities)
-    reception = session.Reception(settings=config, gate=gate, rooms=rooms, owner=owner)
-    owner.spawn("housekeeping", _housekeeping(rooms, reception))
+    gate = admission.Gate(
+        database=database,
+        identities=parts.identities,
+        limits=parts.limits,
+        proxies=parts.proxies,
+        origins=parts.origins,
+    )
+    watcher = watch.Watch(database=database, identities=parts.identities, owner=owner)
+    parts.changes.listen(watcher.hear)
+    reception = session.Reception(
+        settings=config, gate=gate, rooms=rooms, watcher=watcher, owner=owner
+    )
+    owner.spawn("changes", parts.changes.run())
+    owner.spawn("mail", parts.mail.run())
+    owner.spawn("erasing", _erasing(parts, timedelta(days=config.grace_days)))
+    owner.spawn("housekeeping", _housekeeping(rooms, reception, watcher))
     protocol = upgrade.protocol_class(
         reception.accept,
-        transport.Options(config.max_frame_bytes, config.outbox_bytes, config.preauth_bytes),
+        transport.Options(
+            frame_bytes=config.max_frame_bytes,
+            outbox_bytes=config.outbox_bytes,
+            preauth_bytes=config.preauth_bytes,
+            frames_per_second=config.updates_per_second,
+            bytes_per_second=config.update_bytes_per_second,
+        ),
     )
     server = Server(
         uvicorn.Config(
@@ -171,6 +193,8 @@ async def _serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            # It would believe whoever calls from this machine; `base.addresses` asks the settings.
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         ),
         on_ready=lambda: announce(_ready_line(config, backing, listener)),
@@ -190,18 +214,33 @@ async def _serve(
             await database.close()
 
 
-async def _housekeeping(rooms: hub.Hub, reception: session.Reception) -> None:
+async def _housekeeping(rooms: hub.Hub, reception: session.Reception, watcher: watch.Watch) -> None:
     kept_alive = swept = clock.monotonic()
     while True:
         await asyncio.sleep(_TICK_SECONDS)
         now = clock.monotonic()
         rooms.tick()
+        watcher.tick()
         if now - kept_alive > _KEEPALIVE_SECONDS:
             kept_alive = now
             rooms.keep_alive()
         if now - swept > _SWEEP_SECONDS:
             swept = now
             reception.sweep()
+
+
+async def _erasing(parts: services.Services, grace: timedelta) -> None:
+    """Every hour, closed accounts whose time of grace is over. What fails is tried again the next hour."""
+    while True:
+        try:
+            erased = await closing.erase_due(
+                parts.database, clock.now(), grace, changes=parts.changes
+            )
+            if erased:
+                _log.info("accounts_erased", accounts=erased)
+        except Exception:  # noqa: BLE001 (said above)
+            _log.exception("erasing_failed")
+        await asyncio.sleep(_ERASE_SECONDS)
 
 
 def _ready_line(config: settings.Settings, backing: Backing, listener: socket.socket) -> str:

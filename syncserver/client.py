@@ -28,6 +28,8 @@ class Hold(IntFlag):
     """It does not read what is written to it: who does not read its answers asks no further questions."""
     JOURNAL = 4
     """The database is behind with what the clients have said."""
+    BUDGET = 8
+    """It said more than it may in so short a time."""
 
 
 class Wire(Protocol):

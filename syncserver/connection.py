@@ -88,13 +88,15 @@ class Connection:
     1. Nothing of a client reaches a room before `admit`; what waits is bounded.
     2. An edit from a reader comes out as REFUSED, never as STEP2 or UPDATE.
     3. After `closing` is set nothing comes out any more.
-    4. Once an edit was refused, later durable acknowledgements are withheld: they would promise too much.
+    4. Once an edit was refused, later durable acknowledgements are withheld: they would promise too much. Who may
+       edit again later is asked for everything (`permit`), and has the newest of them once that has come.
     """
 
     __slots__ = (
         "_admitted",
         "_limits",
         "_may_edit",
+        "_owed",
         "_read",
         "_refused",
         "_waiting",
@@ -108,6 +110,7 @@ class Connection:
         self._admitted = False
         self._may_edit = False
         self._refused = False
+        self._owed: bytes | None = None
         self._waiting: list[bytes] | None = []
         self._waiting_bytes = 0
         self.closing: Closing | None = None
@@ -116,7 +119,12 @@ class Connection:
         """The events of one message; empty while the client waits to be admitted or once it is closing."""
         if self._admitted:
             found = self._read(message)
-            if self._may_edit and len(found) == 1 and found[0][0] <= events.SYNC_STATUS:
+            if (
+                self._may_edit
+                and len(found) == 1
+                and found[0][0] <= events.SYNC_STATUS
+                and not self._refused
+            ):
                 return found
             return self._checked(found)
         if self.closing is None:
@@ -150,6 +158,13 @@ class Connection:
             found.extend(self.receive(message))
         return found
 
+    def permit(self, *, may_edit: bool) -> None:
+        """What the client may do has changed. Who may edit now has to be asked for what it has: SyncStep1."""
+        if may_edit and not self._may_edit:
+            # Also where no edit came: what a reader typed elsewhere was never asked for.
+            self._refused = True
+        self._may_edit = may_edit
+
     def close(self, code: Code, reason: str) -> None:
         """The connection ends; the first reason counts."""
         if self.closing is None:
@@ -179,7 +194,13 @@ class Connection:
                     self._refused = True
                     allowed.append((events.REFUSED, body))
             elif kind == events.SYNC_STATUS and self._refused:
-                continue
+                self._owed = body
             elif kind != events.IGNORED:
                 allowed.append((kind, body))
+                if kind == events.STEP2 and self._refused:
+                    # It holds all that this client has and the room has not: what was refused, too.
+                    self._refused = False
+                    owed, self._owed = self._owed, None
+                    if owed is not None:
+                        allowed.append((events.SYNC_STATUS, owed))
         return allowed

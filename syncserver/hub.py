@@ -87,8 +87,6 @@ class Hub:
         self._durability = Durability(writer)
         self._paused = False
         self.connections = 0
-        self.closings = 0
-        """How often a project was closed: an admission that began before is asked again."""
         writer.add_listener(self._on_durable)
 
     # -- opening ------------------------------------------------------------------------------------------------
@@ -365,7 +363,6 @@ class Hub:
     async def close(self, project_id: UUID, *, code: int, reason: str) -> int:
         """Close every socket of a project and let its rooms go."""
         closed = 0
-        self.closings += 1
         for live in list(self._rooms.values()):
             if live.project_id != project_id:
                 continue

@@ -134,6 +134,19 @@ class Room:
         if not self.clients:
             self.idle_since = now
 
+    def permit(self, one: client.Client, *, may_edit: bool) -> None:
+        """Somebody may edit from now on, or no more; what was said before in this turn counts as it was said."""
+        # What it typed as a reader was refused: its answer to this brings all of it.
+        question = frames.binary(yjs.step1(self._state())) if may_edit else b""
+        one.may_edit = may_edit
+        one.connection.permit(may_edit=may_edit)
+        one.warned = False
+        if may_edit:
+            one.write(question)
+            one.told = True
+        else:
+            one.warn("you may read this project from now on, but not change it")
+
     def receive(self, sender: client.Client, kind: int, body: bytes) -> None:
         """One event of a client; it takes effect at the end of this turn of the loop."""
         if kind == events.UPDATE or kind == events.STEP2:

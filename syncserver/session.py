@@ -1,6 +1,7 @@
 """One socket from its first byte to its last: admission, the way into its room, messages, and leaving.
 
-Ties the transport (I/O) to the connection's state machine and to the room; decides nothing itself.
+Ties the transport (I/O) to the connection's state machine, to the room and to who watches over access; decides
+nothing itself.
 """
 
 from __future__ import annotations
@@ -8,16 +9,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from auth.credentials import Identity
+from auth.permissions import Right
 from base import db, log, metrics, redis, tasks
-from syncserver import admission, client, connection, hub, room, transport
+from syncserver import admission, client, connection, hub, room, transport, watch
 from syncserver.client import Hold
 from syncserver.connection import Code
 from syncserver.wire import yjs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from uuid import UUID
 
+    from auth.credentials import Guest
+    from auth.permissions import Access
     from base.settings import Settings
 
 _log = log.get("syncserver.session")
@@ -27,11 +33,18 @@ class Reception:
     """Takes every new socket in: counts, admits, leads it to its room."""
 
     def __init__(
-        self, *, settings: Settings, gate: admission.Gate, rooms: hub.Hub, owner: tasks.Tasks
+        self,
+        *,
+        settings: Settings,
+        gate: admission.Gate,
+        rooms: hub.Hub,
+        watcher: watch.Watch,
+        owner: tasks.Tasks,
     ) -> None:
         self._settings = settings
         self._gate = gate
         self._rooms = rooms
+        self._watch = watcher
         self._tasks = owner
         self._next_id = 1
         self._by_user: dict[UUID, int] = {}
@@ -50,17 +63,21 @@ class Reception:
     async def _admit(self, newcomer: Session, request: transport.Request) -> None:
         try:
             async with asyncio.timeout(self._settings.auth_timeout_seconds):
+                too_often = await self._gate.count(request)
+                if too_often is not None:
+                    newcomer.end(*too_often)
+                    return
                 while True:
-                    closings = self._rooms.closings
+                    heard = self._watch.heard
                     answer = await self._gate.admit(request)
                     if isinstance(answer, connection.Closing):
                         newcomer.end(answer.code, answer.reason)
                         return
                     address = hub.Address(answer.project.document_id, answer.project.id)
                     live = await self._rooms.open(address)
-                    if closings == self._rooms.closings:
+                    if not self._watch.stale(heard, answer.project.id, answer.who):
                         break
-                    # Some project was closed meanwhile, perhaps this one: what held then may not hold now.
+                    # Something of this project or person changed meanwhile: what held then may not hold now.
         except (TimeoutError, db.DatabaseUnavailable, redis.RedisUnavailable) as problem:
             _log.warning("admission failed", problem=type(problem).__name__)
             newcomer.end(Code.TRY_LATER, "the server cannot look you up right now")
@@ -74,7 +91,7 @@ class Reception:
         who = answer.who
         if newcomer.lost_already or newcomer.client.closed:
             return
-        if who is not None:
+        if isinstance(who, Identity):
             count = self._by_user.get(who.user_id, 0)
             if count >= self._settings.connections_per_user:
                 newcomer.end(Code.TOO_MANY, f"you may have {count} connections at a time")
@@ -82,10 +99,13 @@ class Reception:
             self._by_user[who.user_id] = count + 1
         # No await since the room was found: it cannot have been unloaded in between.
         newcomer.enter(live, answer)
+        self._watch.enter(newcomer)
         self._rooms.admit_reading(newcomer.client)
 
     def _left(self, leaver: Session) -> None:
         self.sessions.discard(leaver)
+        if leaver.admitted:
+            self._watch.leave(leaver)
         self._rooms.connections = len(self.sessions)
         author = leaver.client.author
         if author is not None:
@@ -102,7 +122,7 @@ class Reception:
 
 
 class Session:
-    """One socket; implements `transport.Listener`."""
+    """One socket; implements `transport.Listener` and `attendance.Visitor`."""
 
     def __init__(
         self,
@@ -121,6 +141,11 @@ class Session:
         self.client = client.Client(
             number=number, wire=socket, protocol=self._protocol, author=None, username=None
         )
+        self.who: Identity | Guest | None = None
+        self.link: Guest | None = None
+        self.until: datetime | None = None
+        self.admitted: hub.Address | None = None
+        """Whose room it entered."""
         self.lost_already = False
         self._silent = False
 
@@ -170,9 +195,13 @@ class Session:
         """Into the room, with everything that was said while waiting."""
         one = self.client
         one.may_edit = answer.may_edit
-        if answer.who is not None:
-            one.author = answer.who.user_id
-            one.username = answer.who.username
+        self.who, self.link = answer.who, answer.link
+        if self.who is not None:
+            self.until = self.who.expires_at
+        if isinstance(self.who, Identity):
+            one.author = self.who.user_id
+            one.username = self.who.username
+        self.admitted = hub.Address(live.document_id, live.project_id)
         self._room = live
         live.join(one)
         if Hold.BEHIND in self._socket.held:
@@ -182,6 +211,21 @@ class Session:
         self._socket.admitted()
         if self._protocol.closing is not None:
             self._refuse(self._protocol.closing)
+
+    @property
+    def project_id(self) -> UUID:
+        """Whose room it is in. Of one that was admitted."""
+        assert self.admitted is not None, "nobody is watched who was not admitted"
+        return self.admitted.project_id
+
+    def judged(self, access: Access) -> None:
+        """What it may do from now on: less, more, or nothing."""
+        if Right.DOCUMENT_READ not in access.rights:
+            self.end(Code.NO_ACCESS, "your access was taken away")
+            return
+        may_edit = Right.DOCUMENT_EDIT in access.rights
+        if may_edit != self.client.may_edit and self._room is not None and not self.client.closed:
+            self._room.permit(self.client, may_edit=may_edit)
 
     def _refuse(self, closing: connection.Closing) -> None:
         """The state machine ends it; counted, so that a client that goes round and round can be seen."""
@@ -196,8 +240,8 @@ class Session:
 
     def sweep(self) -> None:
         """See `Reception.sweep`."""
-        if self._socket.heard:
-            self._socket.heard = False
+        if self._socket.heard() or self._socket.held:
+            # Who is not read cannot be heard; each reason for that has an end of its own.
             self._silent = False
         elif self._silent:
             self._socket.abort()

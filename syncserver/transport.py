@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
-from base import metrics
+from base import clock, metrics
+from syncserver import meter
 from syncserver.client import Hold
 from syncserver.connection import Code
 from syncserver.wire import frames
@@ -38,6 +39,10 @@ class Request(NamedTuple):
     protocols: tuple[str, ...]
     origin: str | None
     address: str
+    """Of the peer: a client, or a proxy that says in `forwarded` (X-Forwarded-For, all of it) whom it speaks for."""
+    host: str = ""
+    cookie: str | None = None
+    forwarded: str | None = None
 
 
 class Listener(Protocol):
@@ -67,12 +72,15 @@ Accept = Callable[["Socket", Request], Listener]
 class Options(NamedTuple):
     """Bounds on every socket, in bytes.
 
-    `preauth_bytes` is how much of one is read before `Socket.admitted`, in whatever frames.
+    `preauth_bytes` is how much of one is read before `Socket.admitted`, in whatever frames. Who sends more than so
+    many frames or bytes a second, for longer than a burst, is read no faster; 0 is no limit.
     """
 
     frame_bytes: int
     outbox_bytes: int
     preauth_bytes: int
+    frames_per_second: int = 0
+    bytes_per_second: int = 0
 
 
 class Socket(WSListener):
@@ -95,7 +103,14 @@ class Socket(WSListener):
         self._listener: Listener | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._on_message: Callable[[bytes], None] | None = None
-        self.heard = True
+        now = clock.monotonic()
+        self._frames = meter.Meter(options.frames_per_second, now)
+        self._bytes = meter.Meter(options.bytes_per_second, now)
+        self._frames_left = self._frames.full
+        self.bytes_left = self._bytes.full
+        """Counted down by `Upgrade` with every read; below zero: `overdrawn`."""
+        self._resuming: asyncio.TimerHandle | None = None
+        self._frames_then = self._frames.full + 1
         self.held = Hold(0)
         self.attention = True
         self.known = False
@@ -115,7 +130,9 @@ class Socket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Hand one frame on: nearly always a whole binary message."""
-        self.heard = True
+        self._frames_left = left = self._frames_left - 1
+        if left < 0:
+            self.overdrawn()
         if frame.fin and not self._parts and frame.msg_type == _BINARY:
             if frame.payload_size >= _LARGE_BYTES:
                 self.attention = self.large = True
@@ -167,9 +184,10 @@ class Socket(WSListener):
         """Nothing is read or written any more; the TCP connection may last a little longer."""
         self._on_message = None
         self._parts = []
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        for timer in (self._deadline, self._resuming):
+            if timer is not None:
+                timer.cancel()
+        self._deadline = self._resuming = None
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.lost()
@@ -183,6 +201,12 @@ class Socket(WSListener):
         """The transport has written nearly everything."""
         if self._listener is not None:
             self._listener.drained()
+
+    def heard(self) -> bool:
+        """Whether anything was heard since this was asked last."""
+        # The count tells it, too; nothing else need be done for each frame.
+        then, self._frames_then = self._frames_then, self._frames_left
+        return then != self._frames_left
 
     # -- client.Wire --------------------------------------------------------------------------------------------
 
@@ -235,6 +259,34 @@ class Socket(WSListener):
         """Close because a message is larger than allowed."""
         metrics.rejected_frames_total.labels("too_large").inc()
         self.refuse(Code.TOO_LARGE, f"a message may have at most {self._options.frame_bytes} bytes")
+
+    def overdrawn(self) -> None:
+        """Perhaps too much was said: nothing is dropped, but nothing more is read until there is room for it.
+
+        What was read together with it still comes.
+        """
+        if self._resuming is not None or self._listener is None:
+            return
+        wait = self._refill()
+        if wait:
+            kind = "frames" if self._frames_left < 0 else "bytes"
+            metrics.sockets_slowed_total.labels(kind).inc()
+            self.hold(Hold.BUDGET)
+            self._resuming = asyncio.get_running_loop().call_later(wait, self._resume)
+
+    def _resume(self) -> None:
+        self._resuming = None
+        wait = self._refill()
+        if wait:
+            self._resuming = asyncio.get_running_loop().call_later(wait, self._resume)
+        else:
+            self.release(Hold.BUDGET)
+
+    def _refill(self) -> float:
+        now = clock.monotonic()
+        self._frames_left = self._frames.refilled(self._frames_left, now)
+        self.bytes_left = self._bytes.refilled(self.bytes_left, now)
+        return max(self._frames.wait(self._frames_left), self._bytes.wait(self.bytes_left))
 
     def abort(self) -> None:
         """Drop the connection at once."""

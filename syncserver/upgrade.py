@@ -213,8 +213,12 @@ def protocol_class(accept: Accept, options: Options) -> type[asyncio.Protocol]:
                 return
             super().buffer_updated(nbytes)
             opened = self._socket
-            if opened is not None and opened.attention:
-                self._attend(opened, nbytes)
+            if opened is not None:
+                opened.bytes_left -= nbytes
+                if opened.bytes_left < 0:
+                    opened.overdrawn()
+                if opened.attention:
+                    self._attend(opened, nbytes)
 
         def _attend(self, opened: Socket, nbytes: int) -> None:
             """See `Socket.attention`."""
@@ -279,6 +283,8 @@ def _request(upgrade: WSUpgradeRequest, peer: object) -> Request:
         target, fields = urlsplit("/"), dict[str, list[str]]()
     query = {name: values[-1] for name, values in fields.items()}
     offered = upgrade.headers.get("Sec-WebSocket-Protocol", "")
+    forwarded = upgrade.headers.getall("X-Forwarded-For", [])
+    cookies = upgrade.headers.getall("Cookie", [])
     return Request(
         path=unquote(target.path),
         query=query,
@@ -287,4 +293,7 @@ def _request(upgrade: WSUpgradeRequest, peer: object) -> Request:
         address=str(cast("tuple[object, ...]", peer)[0])
         if isinstance(peer, tuple) and peer
         else "",
+        host=upgrade.headers.get("Host", ""),
+        cookie="; ".join(cookies) or None,
+        forwarded=", ".join(forwarded) or None,
     )

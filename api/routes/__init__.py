@@ -15,7 +15,17 @@ from starlette.responses import Response
 
 from api import health, openapi
 from api.route import JSON, Octets, Route
-from api.routes import accounts, documents, operating, projects
+from api.routes import (
+    accounts,
+    audit,
+    documents,
+    members,
+    oidc,
+    operating,
+    projects,
+    sessions,
+    users,
+)
 
 if TYPE_CHECKING:
     from api.requests import Call
@@ -33,8 +43,13 @@ async def specification(_call: Call) -> Response:
 
 ROUTES: Final[tuple[Route, ...]] = (
     *accounts.ROUTES,
+    *sessions.ROUTES,
+    *oidc.ROUTES,
+    *users.ROUTES,
     *projects.ROUTES,
+    *members.ROUTES,
     *documents.ROUTES,
+    *audit.ROUTES,
     *operating.ROUTES,
     Route(
         method="GET",

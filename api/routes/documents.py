@@ -32,6 +32,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         also=(304,),
         raises=(
             ProjectNotFound,
+            auth.NotAllowed,
             DocumentNotFound,
             DocumentTooDeep,
             DocumentUnreadable,

@@ -6,7 +6,7 @@ from typing import Final
 
 from api import health
 from api.errors import NotReady
-from api.route import Octets, Route
+from api.route import Limit, Octets, Route
 from api.shapes import operating as shapes
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -16,6 +16,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         handler=health.health,
         summary="Whether the process answers",
         tag="operating",
+        limit=Limit.NONE,
         answer=shapes.Health,
     ),
     Route(
@@ -24,6 +25,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         handler=health.ready,
         summary="Whether database, Redis and migrations are as they must be",
         tag="operating",
+        limit=Limit.NONE,
         answer=shapes.Ready,
         raises=(NotReady,),
     ),
@@ -33,6 +35,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         handler=health.numbers,
         summary="The numbers of the process, for Prometheus",
         tag="operating",
+        limit=Limit.NONE,
         answer=(Octets("text/plain", "Prometheus text."),),
     ),
 )

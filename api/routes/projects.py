@@ -9,6 +9,7 @@ from api.route import PROJECT, Auth, Route
 from api.shapes import common
 from api.shapes import projects as shapes
 from auth import errors as auth
+from auth.accounts import EmailNotVerified
 from base.db import DatabaseUnavailable
 from docstore.errors import CursorInvalid, ProjectNotFound
 
@@ -23,18 +24,18 @@ ROUTES: Final[tuple[Route, ...]] = (
         body=shapes.NewProject,
         answer=shapes.Project,
         status=201,
-        raises=(DatabaseUnavailable,),
+        raises=(auth.NotAllowed, EmailNotVerified, DatabaseUnavailable),
     ),
     Route(
         method="GET",
         path="/api/projects",
         handler=projects.index,
-        summary="List your own projects, newest first",
+        summary="List the projects that you own or work on, newest first",
         tag="projects",
         auth=Auth.REQUIRED,
         query=common.Page,
         answer=shapes.Projects,
-        raises=(CursorInvalid, DatabaseUnavailable),
+        raises=(CursorInvalid, auth.NotAllowed, DatabaseUnavailable),
     ),
     Route(
         method="GET",
@@ -44,7 +45,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         tag="projects",
         auth=Auth.OPTIONAL,
         answer=shapes.Project,
-        raises=(ProjectNotFound, DatabaseUnavailable),
+        raises=(ProjectNotFound, auth.NotAllowed, DatabaseUnavailable),
     ),
     Route(
         method="PUT",
@@ -55,7 +56,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         auth=Auth.REQUIRED,
         body=shapes.ProjectChanges,
         answer=shapes.Project,
-        raises=(ProjectNotFound, auth.NotAllowed, DatabaseUnavailable),
+        raises=(ProjectNotFound, auth.NotAllowed, EmailNotVerified, DatabaseUnavailable),
     ),
     Route(
         method="DELETE",

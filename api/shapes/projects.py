@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 from uuid import UUID
 
 import msgspec
@@ -12,11 +12,12 @@ from msgspec import UNSET, UnsetType
 from api.shapes.common import DESCRIPTION_LONGEST, NAME_LONGEST, documented, line, prose, utc
 
 if TYPE_CHECKING:
-    from auth.permissions import Role
+    from auth.permissions import Access
     from docstore.projects import Project as Stored
 
 Kind = Literal["studio", "pattern", "opendaw"]
 Name = Annotated[str, documented(minLength=1, maxLength=NAME_LONGEST, examples=["Night drive"])]
+GuestRole = Literal["none", "viewer", "editor"]
 Description = Annotated[str, documented(maxLength=DESCRIPTION_LONGEST)]
 
 
@@ -27,6 +28,7 @@ class NewProject(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     kind: Kind = "studio"
     description: Description = ""
     is_public: bool = False
+    guest_role: GuestRole = "none"
 
     def __post_init__(self) -> None:
         self.name = line("$.name", self.name, least=1, most=NAME_LONGEST)
@@ -39,6 +41,7 @@ class ProjectChanges(msgspec.Struct, rename="camel", forbid_unknown_fields=True)
     name: Name | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     is_public: bool | UnsetType = UNSET
+    guest_role: GuestRole | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.name is not UNSET:
@@ -47,8 +50,21 @@ class ProjectChanges(msgspec.Struct, rename="camel", forbid_unknown_fields=True)
             self.description = prose("$.description", self.description, most=DESCRIPTION_LONGEST)
 
 
+class Permissions(msgspec.Struct, frozen=True, rename="camel"):
+    """What somebody may do, each for itself."""
+
+    can_edit: bool
+    can_add_stems: bool
+    can_delete_stems: bool
+    can_invite_others: bool
+    can_export: bool
+
+
 class Project(msgspec.Struct, frozen=True, rename="camel"):
-    """A project. `role` is what the asker may do: owner, editor or viewer."""
+    """A project. `role` and `permissions` are what the asker may do.
+
+    `isPublic`: everybody may view it. `guestRole`: what everybody may be who knows its address.
+    """
 
     id: UUID
     room_id: str
@@ -57,14 +73,16 @@ class Project(msgspec.Struct, frozen=True, rename="camel"):
     kind: str
     description: str
     is_public: bool
-    role: Annotated[str, documented(enum=["owner", "editor", "viewer"])]
+    guest_role: GuestRole
+    role: Annotated[str, documented(enum=["owner", "admin", "editor", "viewer"])]
+    permissions: Permissions
     epoch: int
     created_at: datetime
     updated_at: datetime
 
     @classmethod
-    def of(cls, stored: Stored, role: Role) -> Project:
-        """From the record, for somebody of this role."""
+    def of(cls, stored: Stored, access: Access) -> Project:
+        """From the record, for somebody with this access."""
         return cls(
             id=stored.id,
             room_id=stored.room_id,
@@ -73,7 +91,9 @@ class Project(msgspec.Struct, frozen=True, rename="camel"):
             kind=stored.kind,
             description=stored.description,
             is_public=stored.is_public,
-            role=role.value,
+            guest_role=cast("GuestRole", stored.guest_role),
+            role=access.role.value,
+            permissions=Permissions(**access.fine),
             epoch=stored.epoch,
             created_at=utc(stored.created_at),
             updated_at=utc(stored.updated_at),

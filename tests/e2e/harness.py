@@ -35,6 +35,12 @@ QUICK = {
     "SYNCSPHERE_SECRET": SECRET,
     # The work factor is bcrypt's business, and has its own test; here it would only be waiting.
     "SYNCSPHERE_BCRYPT_COST": "4",
+    # All clients of all tests come from one address.
+    "SYNCSPHERE_RATE_LIMIT_PER_MINUTE": "0",
+    "SYNCSPHERE_RATE_LIMIT_AUTH_PER_MINUTE": "0",
+    "SYNCSPHERE_CONNECTS_PER_MINUTE": "0",
+    # Most tests are not about mail; those that are start a server of their own.
+    "SYNCSPHERE_VERIFY_EMAIL": "false",
 }
 """What every test server differs in from the defaults."""
 

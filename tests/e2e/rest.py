@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import msgspec
@@ -84,6 +84,14 @@ class Rest:
 
     async def logout(self, account: Account) -> None:
         _expect(await self._http.post("/api/auth/logout", headers=account.headers), 204)
+
+    async def call(
+        self, method: str, path: str, who: Account, body: object = None, *, status: int = 200
+    ) -> dict[str, Any]:
+        """Any request in somebody's name; its JSON, if it has any."""
+        answer = await self._http.request(method, path, json=body, headers=who.headers)
+        content = _expect(answer, status).content
+        return msgspec.json.decode(content, type=dict[str, Any]) if content else {}
 
     async def project(
         self, owner: Account, name: str = "Song", *, kind: str | None = None, public: bool = False

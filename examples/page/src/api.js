@@ -14,7 +14,7 @@ export class ApiError extends Error {
   }
 }
 
-const call = async (method, path, { token, body } = {}) => {
+const ask = async (method, path, { token, body } = {}) => {
   const headers = {}
   if (token) headers.Authorization = `Bearer ${token}`
   if (body !== undefined) headers['Content-Type'] = 'application/json'
@@ -30,39 +30,61 @@ const call = async (method, path, { token, body } = {}) => {
   return value
 }
 
-/** Sign in; remembers the account. Returns `{token, user, expiresAt}`. */
+/** Access tokens are short: one that is about to end is refreshed first. Windows share the account. */
+const fresh = async (session) => {
+  const stored = JSON.parse(localStorage.getItem(REMEMBERED) ?? 'null')
+  if (stored?.user.id === session.user.id) Object.assign(session, stored)
+  if (new Date(session.expiresAt) - Date.now() > 30_000) return session.token
+  const renewed = await ask('POST', 'api/auth/refresh', { body: { refreshToken: session.refreshToken } })
+  const { token, expiresAt, refreshToken, refreshExpiresAt } = renewed
+  remember(Object.assign(session, { token, expiresAt, refreshToken, refreshExpiresAt }))
+  return token
+}
+
+const call = async (method, path, { session, body } = {}) =>
+  ask(method, path, { body, token: session ? await fresh(session) : undefined })
+
+const remember = (session) => localStorage.setItem(REMEMBERED, JSON.stringify(session))
+
+/** Sign in; remembers the account. Returns `{token, expiresAt, refreshToken, user, …}`. */
 export const login = async (email, password) => {
-  const session = await call('POST', 'api/auth/login', { body: { email, password } })
-  localStorage.setItem(REMEMBERED, JSON.stringify(session))
+  const session = await ask('POST', 'api/auth/login', { body: { email, password } })
+  remember(session)
   return session
 }
 
 /** Create an account and sign in with it. */
 export const register = async (email, username, password) => {
-  await call('POST', 'api/auth/register', { body: { email, username, password } })
+  await ask('POST', 'api/auth/register', { body: { email, username, password } })
   return login(email, password)
 }
+
+/** Prove the account's address with the code that was sent to it. */
+export const verifyEmail = (session, code) => ask('POST', 'api/auth/verify-email', { body: { email: session.user.email, code } })
 
 export const logout = async (session) => {
   forget()
   // The server may have ended the session already; this page has forgotten it either way.
-  await call('POST', 'api/auth/logout', { token: session.token }).catch(() => {})
+  await call('POST', 'api/auth/logout', { session }).catch(() => {})
 }
 
 /** The account of an earlier visit, if its session has not run out. */
 export const remembered = () => {
   const session = JSON.parse(localStorage.getItem(REMEMBERED) ?? 'null')
-  return session !== null && new Date(session.expiresAt) > new Date() ? session : null
+  return session !== null && new Date(session.refreshExpiresAt) > new Date() ? session : null
 }
 
 export const forget = () => localStorage.removeItem(REMEMBERED)
 
-export const projects = async (session) => (await call('GET', 'api/projects?limit=50', { token: session.token })).items
+export const projects = async (session) => (await call('GET', 'api/projects?limit=50', { session })).items
 
 export const createProject = (session, name) =>
-  call('POST', 'api/projects', { token: session.token, body: { name, kind: 'pattern', isPublic: false } })
+  call('POST', 'api/projects', { session, body: { name, kind: 'pattern', isPublic: false } })
 
 /** One project with the asker's `role`; session may be null for a public one. */
-export const project = (session, id) => call('GET', `api/projects/${encodeURIComponent(id)}`, { token: session?.token })
+export const project = (session, id) => call('GET', `api/projects/${encodeURIComponent(id)}`, { session })
 
-export const changeProject = (session, id, changes) => call('PUT', `api/projects/${id}`, { token: session.token, body: changes })
+export const changeProject = (session, id, changes) => call('PUT', `api/projects/${id}`, { session, body: changes })
+
+/** What opens the project's room, once, within a minute. */
+export const ticket = async (session, id) => (await call('POST', `api/projects/${id}/ticket`, { session, body: {} })).ticket

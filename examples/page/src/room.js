@@ -2,8 +2,9 @@
  * One open project: the document, its connection, and whether what you did is on disk.
  *
  * Everything Yjs here is stock: y-websocket for the wire, y-indexeddb so that a reload without a
- * network keeps your edits. The one extra is message 102: SyncSphere sends it back once everything
- * before it is durable (docs/protocol.md).
+ * network keeps your edits. Two extras (docs/protocol.md): message 102, which SyncSphere sends back
+ * once everything before it is durable; and a fresh ticket for every connection, so that no token
+ * that is worth anything stands in an address.
  */
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
@@ -35,14 +36,15 @@ export class Ended extends Error {
 export class Room {
   /**
    * `onStatus({connection, saved, unsaved})`: connection is 'connecting', 'online' or 'offline'.
-   * `onEnd(code, sentence)`: the server closed for good.
+   * `onEnd(code, sentence)`: the server closed for good. `ticket()`: a promise of what to enter with.
    */
-  constructor ({ id, token, onStatus, onEnd }) {
+  constructor ({ id, ticket, onStatus, onEnd }) {
     this.doc = new Y.Doc()
     this.storage = new IndexeddbPersistence(`syncsphere:${id}`, this.doc)
     const base = new URL('sync', document.baseURI)
     base.protocol = base.protocol.replace('http', 'ws')
-    this.provider = new WebsocketProvider(base.href, id, this.doc, { params: token ? { token } : {} })
+    this.provider = new WebsocketProvider(base.href, id, this.doc, { connect: false })
+    this.ticket = ticket
     this.awareness = this.provider.awareness
     this.version = 0
     // Nothing is known to be on disk before the server has said so once.
@@ -56,8 +58,13 @@ export class Room {
     this.provider.on('status', () => this.tell())
     this.provider.on('sync', (synced) => { if (synced) this.ask() })
     this.opened = false
+    // The provider tries again by itself, sooner than an answer may take: then with the old ticket,
+    // which is refused at worst, and `closed` comes here.
+    this.provider.on('connection-close', () => this.renew().catch(() => {}))
     this.provider.on('closed', ({ code, reason }) => {
+      if (code === 4401 && reason === 'token_expired') return this.enter()
       this.ended = new Ended(code, ENDINGS[code] ?? reason)
+      this.refused?.()
       if (this.opened) onEnd(code, this.ended.message)
     })
     this.doc.on('update', (_update, origin) => {
@@ -65,6 +72,23 @@ export class Room {
       this.version++
       this.ask()
     })
+  }
+
+  async renew () {
+    this.provider.params = { token: await this.ticket() }
+  }
+
+  /** Connect with a fresh ticket; without a network, once there is one. */
+  async enter () {
+    try {
+      await this.renew()
+    } catch (error) {
+      if (this.gone) return
+      if (error.status === 401 || error.status === 404) return this.provider.emit('closed', [{ code: error.status === 401 ? 4401 : 4404, reason: error.code }])
+      setTimeout(() => { if (!this.gone) this.enter() }, 2000)
+      return
+    }
+    if (!this.gone) this.provider.connect()
   }
 
   /** Ask the server to say when everything up to here is on disk. */
@@ -88,11 +112,12 @@ export class Room {
 
   /** Resolves once the document is here, from the network or from an earlier visit; or throws Ended. */
   async loaded () {
+    this.enter()
     await this.storage.whenSynced
     if (!this.provider.synced && this.doc.store.clients.size === 0) {
       await new Promise((resolve) => {
         this.provider.once('synced', resolve)
-        this.provider.once('closed', resolve)
+        this.refused = resolve
       })
     }
     if (this.ended !== undefined) throw this.ended
@@ -100,6 +125,7 @@ export class Room {
   }
 
   close () {
+    this.gone = true
     this.provider.destroy()
     this.awareness.destroy()
     this.storage.destroy()

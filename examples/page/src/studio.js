@@ -4,7 +4,7 @@
  * Puts the parts together and keeps the two indicators honest: whether we are connected, and
  * whether what was done here is on the server's disk.
  */
-import { changeProject } from './api.js'
+import { changeProject, ticket, verifyEmail } from './api.js'
 import { h, setText } from './dom.js'
 import { Grid } from './grid.js'
 import { BPM, Pattern } from './pattern.js'
@@ -19,9 +19,9 @@ import { Stems } from './stems.js'
  * was refused.
  */
 export const openStudio = async ({ session, project, onHome, onEnd }) => {
-  const editable = project.role === 'owner' || project.role === 'editor'
+  const editable = project.permissions.canEdit
   const indicators = makeIndicators(editable)
-  const room = new Room({ id: project.id, token: session?.token, onStatus: indicators.show, onEnd })
+  const room = new Room({ id: project.id, ticket: () => ticket(session, project.id), onStatus: indicators.show, onEnd })
   try {
     await room.loaded()
   } catch (error) {
@@ -140,10 +140,30 @@ const makeShare = (session, project) => {
     }
   }, 'Copy link')
   if (project.role !== 'owner') return h('div', { class: 'sharing' }, copy)
+  const box = h('div', { class: 'sharing' })
   const open = h('input', {
     type: 'checkbox',
-    onchange: () => changeProject(session, project.id, { isPublic: open.checked }).catch(() => { open.checked = !open.checked })
+    onchange: () => changeProject(session, project.id, { isPublic: open.checked }).catch((error) => {
+      open.checked = !open.checked
+      if (error.code === 'email_not_verified') box.append(makeProof(session))
+    })
   })
   open.checked = project.isPublic
-  return h('div', { class: 'sharing' }, h('label', { class: 'switch', title: 'Anyone with the link may watch; only you may edit.' }, open, h('span', {}, 'Public')), copy)
+  box.append(h('label', { class: 'switch', title: 'Anyone with the link may watch; only you may edit.' }, open, h('span', {}, 'Public')), copy)
+  return box
+}
+
+/** Who publishes must have proven an address: the code from the mail. */
+const makeProof = (session) => {
+  const code = h('input', { name: 'code', inputmode: 'numeric', maxlength: 6, size: 6, 'aria-label': `The code that was sent to ${session.user.email}`, placeholder: 'Code', required: true })
+  const proof = h('form', {
+    class: 'proof',
+    title: `Enter the code that was sent to ${session.user.email} (without a mail server: that the server printed).`,
+    onsubmit: async (event) => {
+      event.preventDefault()
+      await verifyEmail(session, code.value).then(() => proof.remove(), (error) => { code.setCustomValidity(error.message); code.reportValidity() })
+    }
+  }, code, h('button', { class: 'small', type: 'submit' }, 'Confirm'))
+  code.addEventListener('input', () => code.setCustomValidity(''))
+  return proof
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from base import clock
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 SECRET = "the secret of all servers in these tests"
 PASSWORD = "correct horse"
+
+EVENTS: LiteralString = """
+    SELECT user_id, actor_id, ip, user_agent, detail FROM audit_events WHERE kind = %s ORDER BY id"""
 
 
 @dataclass
@@ -51,7 +54,28 @@ class Rest:
         del fields["username"]
         signed_in = await self.client.post("/api/auth/login", json=fields)
         assert signed_in.status_code == 200, signed_in.text
-        return Person(self.client, made.json()["user"], signed_in.json()["token"])
+        signed = signed_in.json()
+        return Person(self.client, made.json()["user"], signed["token"], signed["refreshToken"])
+
+    async def key(self, of: Person, *scopes: str, **fields: object) -> Person:
+        """A program of somebody, with an API key."""
+        body = {"name": "a program", "scopes": scopes or ("manage",)} | fields
+        made = await of("POST", "/api/auth/keys", json=body)
+        assert made.status_code == 201, made.text
+        return Person(self.client, of.user, made.json()["token"])
+
+    async def events(self, kind: str) -> list[dict[str, Any]]:
+        """What the audit log says of this kind, oldest first."""
+        async with self.services.database.connection() as tx:
+            cursor = await tx.execute(EVENTS, (kind,))
+            found = await cursor.fetchall()
+        names = ("user", "actor", "ip", "agent", "detail")
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    async def run(self, statement: LiteralString, *values: object) -> None:
+        """SQL behind the server's back."""
+        async with self.services.database.connection() as tx:
+            await tx.execute(statement, values)
 
 
 @dataclass
@@ -61,6 +85,7 @@ class Person:
     client: httpx.AsyncClient
     user: dict[str, Any]
     token: str
+    refresh: str = ""
 
     async def __call__(
         self,

@@ -12,6 +12,7 @@ from pycrdt import Doc, Map, Text
 from api import documents, ports
 from base.db import DatabaseUnavailable
 
+from .crew import joined, linked, proven
 from .rest import refused
 
 if TYPE_CHECKING:
@@ -52,6 +53,44 @@ async def test_an_update_that_is_posted_is_in_the_snapshot(rest: Rest) -> None:
     assert as_json.headers["content-type"] == "application/json"
     # Compared as text: a number that was whole must come back whole, 120 and not 120.0.
     assert as_json.text == '{"project":{"bpm":120}}'
+
+
+@pytest.mark.parametrize(
+    ("role", "permissions", "edits", "exports"),
+    [
+        ("admin", {}, 200, 200),
+        ("editor", {}, 200, 200),
+        ("editor", {"canEdit": False}, 403, 200),
+        ("editor", {"canExport": False}, 200, 403),
+        ("viewer", {}, 403, 200),
+        ("viewer", {"canExport": False}, 403, 403),
+    ],
+)
+async def test_a_collaborator_does_what_the_permissions_say(
+    rest: Rest, role: str, permissions: dict[str, bool], edits: int, exports: int
+) -> None:
+    anna = await proven(rest)
+    project = await anna.project()
+    bert = await joined(rest, anna, project, role, **permissions)
+    posted = await bert("POST", at(project, "updates"), content=edit(bpm=120))
+    assert posted.status_code == edits
+    assert len(rest.rooms.applied) == (1 if edits == 200 else 0)
+    for query in ("", "?format=json"):
+        assert (await bert("GET", at(project, f"snapshot{query}"))).status_code == exports
+
+
+async def test_a_share_link_reads_and_an_account_with_one_edits(rest: Rest) -> None:
+    anna, bert = await proven(rest), await rest.person()
+    project = await anna.project()
+    token = (await linked(anna, project, role="editor"))["token"]
+    guest = {"Authorization": f"Bearer {token}"}
+    answer = await rest.client.get(at(project, "snapshot"), headers=guest)
+    assert answer.status_code == 200
+    refused(await bert("POST", at(project, "updates"), content=edit(a=1)), 404, "project_not_found")
+    both = {"Share-Link": token}
+    posted = await bert("POST", at(project, "updates"), content=edit(a=1), headers=both)
+    assert posted.status_code == 200
+    assert rest.rooms.applied[-1][1] == UUID(bert.user["id"])
 
 
 async def test_an_update_that_comes_twice_changes_nothing(rest: Rest) -> None:

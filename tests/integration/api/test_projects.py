@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 from uuid import UUID
 
 import pytest
 
 from api.shapes import projects as shapes
+from auth.changes import ProjectChanged
 from base import ids
 from docstore import seeding
 
+from .crew import at as path
+from .crew import joined, proven
 from .rest import refused
 
 if TYPE_CHECKING:
     from .rest import Person, Rest
 
 
-def path(project: dict[str, Any], rest: str = "") -> str:
-    return f"/api/projects/{project['id']}{rest}"
-
-
 async def test_a_new_project_is_answered_in_full(rest: Rest) -> None:
-    anna = await rest.person()
-    fields = {"name": " Night drive ", "kind": "pattern", "description": "a\nb", "isPublic": True}
+    anna = await proven(rest)
+    fields: dict[str, object] = {"name": " Night drive ", "kind": "pattern", "description": "a\nb"}
+    fields |= {"isPublic": True, "guestRole": "editor"}
     response = await anna("POST", "/api/projects", json=fields)
     assert response.status_code == 201
     made = response.json()
@@ -34,6 +34,7 @@ async def test_a_new_project_is_answered_in_full(rest: Rest) -> None:
     assert made["createdAt"].endswith("Z")
     assert made | fields | {"name": "Night drive"} == made
     assert (made["ownerId"], made["role"], made["epoch"]) == (anna.user["id"], "owner", 1)
+    assert set(made["permissions"].values()) == {True}
     assert (await anna("GET", path(made))).json() == made
 
 
@@ -51,19 +52,21 @@ def test_every_kind_of_project_can_be_asked_for() -> None:
         ({"name": "x", "kind": "mixtape"}, "$.kind"),
         ({"name": "x", "description": "x" * 5001}, "$.description"),
         ({"name": "x", "isPublic": "no"}, "$.isPublic"),
+        ({"name": "x", "guestRole": "admin"}, "$.guestRole"),
+        ({"name": "x", "guestRole": "owner"}, "$.guestRole"),
         ({"name": "x", "roomId": "abc"}, "$"),
     ],
 )
 async def test_a_wrong_project_is_refused_where_it_is_wrong(
     rest: Rest, fields: dict[str, object], at: str
 ) -> None:
-    anna = await rest.person()
+    anna = await proven(rest)
     problem = refused(await anna("POST", "/api/projects", json=fields), 422, "validation_failed")
     assert problem["path"] == at
 
 
 async def test_a_list_shows_ones_own_projects_newest_first_page_by_page(rest: Rest) -> None:
-    anna, bert = await rest.person(), await rest.person()
+    anna, bert = await proven(rest), await proven(rest)
     made = [(await anna.project(name=f"song {number}"))["id"] for number in range(5)]
     await bert.project(isPublic=True)
     found: list[str] = []
@@ -81,7 +84,7 @@ async def test_a_list_shows_ones_own_projects_newest_first_page_by_page(rest: Re
 
 
 async def test_a_list_of_nothing_is_empty(rest: Rest) -> None:
-    anna = await rest.person()
+    anna = await proven(rest)
     assert (await anna("GET", "/api/projects")).json() == {"items": [], "nextCursor": None}
 
 
@@ -98,12 +101,12 @@ async def test_a_list_of_nothing_is_empty(rest: Rest) -> None:
     ],
 )
 async def test_a_wrong_page_is_refused(rest: Rest, query: str, code: str) -> None:
-    anna = await rest.person()
+    anna = await proven(rest)
     refused(await anna("GET", f"/api/projects?{query}"), 422, code)
 
 
 async def test_a_change_leaves_the_rest_as_it_was(rest: Rest) -> None:
-    anna = await rest.person()
+    anna = await proven(rest)
     made = await anna.project(description="slow")
     response = await anna("PUT", path(made), json={"name": "Day drive"})
     assert response.status_code == 200
@@ -117,26 +120,56 @@ async def test_a_change_leaves_the_rest_as_it_was(rest: Rest) -> None:
 
 @pytest.mark.parametrize("fields", [{"kind": "opendaw"}, {"name": None}, {"name": " "}, {"id": 1}])
 async def test_a_wrong_change_is_refused(rest: Rest, fields: dict[str, object]) -> None:
-    anna = await rest.person()
+    anna = await proven(rest)
     made = await anna.project()
     refused(await anna("PUT", path(made), json=fields), 422, "validation_failed")
 
 
-async def test_when_a_project_turns_private_its_viewers_are_judged_again(rest: Rest) -> None:
-    anna = await rest.person()
-    made = await anna.project(isPublic=True)
-    await anna("PUT", path(made), json={"isPublic": True, "name": "x"})
-    assert rest.rooms.closed == []
-    await anna("PUT", path(made), json={"isPublic": False})
-    assert rest.rooms.closed == [(UUID(made["id"]), 1012, "access changed")]
-    await anna("PUT", path(made), json={"isPublic": True})
-    assert len(rest.rooms.closed) == 1
+async def test_what_is_shared_with_me_is_in_my_list_with_what_i_may_do(rest: Rest) -> None:
+    anna = await proven(rest)
+    first, second = await anna.project(name="first"), await anna.project(name="second")
+    bert = await joined(rest, anna, first, "editor", canExport=False)
+    own = await bert.project(name="own")
+    items = (await bert("GET", "/api/projects")).json()["items"]
+    assert [(item["name"], item["role"]) for item in items] == [
+        ("own", "owner"),
+        ("first", "editor"),
+    ]
+    wanted = {
+        "canEdit": True,
+        "canAddStems": True,
+        "canDeleteStems": True,
+        "canInviteOthers": False,
+        "canExport": False,
+    }
+    assert items[1]["permissions"] == wanted
+    assert items[1] == (await bert("GET", path(first))).json()
+    refused(await bert("GET", path(second)), 404, "project_not_found")
+    refused(await anna("GET", path(own)), 404, "project_not_found")
+
+
+async def test_a_key_for_one_project_lists_that_one_and_makes_none(rest: Rest) -> None:
+    anna = await proven(rest)
+    one, two = await anna.project(), await anna.project()
+    bound = await rest.key(anna, "manage", projectId=one["id"])
+    assert [item["id"] for item in (await bound("GET", "/api/projects")).json()["items"]] == [
+        one["id"]
+    ]
+    refused(await bound("GET", path(two)), 404, "project_not_found")
+    refused(await bound("POST", "/api/projects", json={"name": "x"}), 403, "not_allowed")
+    reading = await rest.key(anna, "read")
+    refused(await reading("POST", "/api/projects", json={"name": "x"}), 403, "not_allowed")
+    refused(await reading("PUT", path(one), json={"name": "x"}), 403, "not_allowed")
+    assert (await reading("GET", path(one))).json()["permissions"]["canEdit"] is False
 
 
 async def test_a_deleted_project_is_gone_and_its_sockets_are_closed(rest: Rest) -> None:
-    anna = await rest.person()
+    heard: list[object] = []
+    rest.services.changes.listen(heard.append)
+    anna = await proven(rest)
     made = await anna.project(isPublic=True)
     response = await anna("DELETE", path(made))
+    assert heard == [ProjectChanged(UUID(made["id"]))]
     assert (response.status_code, response.content) == (204, b"")
     assert rest.rooms.closed == [(UUID(made["id"]), 4404, "project deleted")]
     for method, rest_of_path in (
@@ -160,7 +193,7 @@ LOOKS = [("GET", ""), ("GET", "/snapshot"), ("GET", "/snapshot?format=json")]
 async def test_a_private_project_does_not_exist_for_strangers(
     rest: Rest, method: str, rest_of_path: str
 ) -> None:
-    anna, bert = await rest.person(), await rest.person()
+    anna, bert = await proven(rest), await proven(rest)
     made = await anna.project()
     body = {"name": "mine"} if method == "PUT" else None
     mine = await bert(method, path(made, rest_of_path), json=body)
@@ -173,7 +206,7 @@ async def test_a_private_project_does_not_exist_for_strangers(
 async def test_a_private_project_does_not_exist_without_a_token(
     rest: Rest, method: str, rest_of_path: str
 ) -> None:
-    made = await (await rest.person()).project()
+    made = await (await proven(rest)).project()
     response = await rest.client.request(method, path(made, rest_of_path))
     refused(response, 404, "project_not_found")
 
@@ -182,14 +215,14 @@ async def test_a_private_project_does_not_exist_without_a_token(
 async def test_everybody_may_look_at_a_public_project(
     rest: Rest, method: str, rest_of_path: str
 ) -> None:
-    made = await (await rest.person()).project(isPublic=True)
-    bert = await rest.person()
+    made = await (await proven(rest)).project(isPublic=True)
+    bert = await proven(rest)
     assert (await bert(method, path(made, rest_of_path))).status_code == 200
     assert (await rest.client.request(method, path(made, rest_of_path))).status_code == 200
 
 
 async def test_a_public_project_says_that_its_guest_is_a_viewer(rest: Rest) -> None:
-    made = await (await rest.person()).project(isPublic=True)
+    made = await (await proven(rest)).project(isPublic=True)
     assert (await rest.client.get(path(made))).json()["role"] == "viewer"
 
 
@@ -197,8 +230,8 @@ async def test_a_public_project_says_that_its_guest_is_a_viewer(rest: Rest) -> N
 async def test_a_public_project_is_changed_by_its_owner_only(
     rest: Rest, method: str, rest_of_path: str
 ) -> None:
-    made = await (await rest.person()).project(isPublic=True)
-    bert = await rest.person()
+    made = await (await proven(rest)).project(isPublic=True)
+    bert = await proven(rest)
     body = {"name": "mine"} if method == "PUT" else None
     refused(await bert(method, path(made, rest_of_path), json=body), 403, "not_allowed")
     anonymous = await rest.client.request(method, path(made, rest_of_path), json=body)
@@ -207,8 +240,8 @@ async def test_a_public_project_is_changed_by_its_owner_only(
 
 
 async def test_a_token_that_is_sent_must_be_good_even_where_none_is_needed(rest: Rest) -> None:
-    made = await (await rest.person()).project(isPublic=True)
-    bert: Person = await rest.person()
+    made = await (await proven(rest)).project(isPublic=True)
+    bert: Person = await proven(rest)
     await bert("POST", "/api/auth/logout")
     refused(await bert("GET", path(made)), 401, "session_ended")
 
@@ -233,5 +266,5 @@ async def test_what_is_no_id_is_nobodys_project(rest: Rest, name: str) -> None:
 
 
 async def test_an_id_may_be_written_in_capitals(rest: Rest) -> None:
-    made = await (await rest.person()).project(isPublic=True)
+    made = await (await proven(rest)).project(isPublic=True)
     assert (await rest.client.get(path({"id": made["id"].upper()}))).status_code == 200

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
-from docstore import migrate
-from docstore.errors import SchemaTooNew
+from base.db import Database
+from docstore import migrate, projects
+from docstore.errors import ProjectNotFound, SchemaTooNew
+from tests.integration.docstore import people
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_an_empty_database_is_brought_to_the_newest_schema(empty_database_url: str) -> None:
@@ -46,6 +54,48 @@ def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
     with pytest.raises(SchemaTooNew) as caught:
         migrate.upgrade(database_url)
     assert caught.value.data == {"found": "9999", "known": migrate.head()}
+
+
+@pytest.fixture
+def plain(empty_database_url: str) -> Iterator[tuple[psycopg.Connection, str]]:
+    """An administrator's connection, and the URL of an owner of this database who is none."""
+    with psycopg.connect(empty_database_url, autocommit=True) as admin:
+        admin.execute("DROP ROLE IF EXISTS plain")
+        admin.execute("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+        name = sql.Identifier(admin.info.dbname)
+        admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO plain").format(name))
+        yield admin, make_conninfo(empty_database_url, user="plain", password="plain")
+        admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(name))
+        admin.execute("DROP OWNED BY plain CASCADE")
+        admin.execute("DROP ROLE plain")
+
+
+def test_an_owner_who_may_make_no_roles_is_told_what_an_administrator_says(
+    plain: tuple[psycopg.Connection, str], database_url: str
+) -> None:
+    admin, url = plain
+    # The role is there: `database_url` is another database of the same server.
+    with pytest.raises(Exception, match="may not become it") as caught:
+        migrate.upgrade(url)
+    assert "GRANT syncsphere_member TO plain" in str(caught.value)
+    admin.execute("GRANT syncsphere_member TO plain")
+    assert migrate.upgrade(url) == list(migrate.revisions())
+
+
+async def test_row_security_holds_for_an_owner_who_is_no_administrator(
+    plain: tuple[psycopg.Connection, str], database_url: str
+) -> None:
+    admin, url = plain
+    admin.execute("GRANT syncsphere_member TO plain")
+    migrate.upgrade(url)
+    database = await Database.open(url, size=1)
+    project = await people.song(database)
+    async with database.acting(project.owner_id) as tx:
+        assert (await projects.get(tx, project.id)) == project
+    async with database.acting(None) as tx:
+        with pytest.raises(ProjectNotFound):
+            await projects.get(tx, project.id)
+    await database.close()
 
 
 def test_the_schema_can_be_taken_down_again(database_url: str) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from auth import members
+from auth.permissions import Membership, Role
 from base import ids
 from docstore import crdt, documents, projects, seeding
 from docstore.errors import CursorInvalid, ProjectNotFound
@@ -111,7 +113,7 @@ async def test_a_list_is_ones_own_newest_first_in_pages(database: Database) -> N
         anna, ben = await people.person(tx, "anna"), await people.person(tx, "ben")
         mine = [await made(tx, anna, f"Song {at}") for at in range(7)]
         await made(tx, ben, "Theirs")
-    seen: list[projects.Project] = []
+    seen: list[projects.Listed] = []
     cursor = None
     sizes: list[int] = []
     async with database.connection() as tx:
@@ -123,7 +125,7 @@ async def test_a_list_is_ones_own_newest_first_in_pages(database: Database) -> N
                 break
         assert await projects.page(tx, viewer=anna, limit=7, after=None) == (seen, None)
         assert await projects.page(tx, viewer=ids.new_id(), limit=7, after=None) == ([], None)
-    assert seen == mine[::-1]
+    assert seen == [projects.Listed(each, None, {}) for each in mine[::-1]]
     assert sizes == [3, 3, 1]
 
 
@@ -132,11 +134,54 @@ async def test_a_list_goes_on_although_projects_come_and_go(database: Database) 
         anna = await people.person(tx)
         old = [await made(tx, anna, f"Song {at}") for at in range(4)]
         items, cursor = await projects.page(tx, viewer=anna, limit=2, after=None)
-        assert items == [old[3], old[2]]
+        assert [item.project for item in items] == [old[3], old[2]]
         await made(tx, anna, "New")
         await projects.delete(tx, old[2].id, NOW)
         items, cursor = await projects.page(tx, viewer=anna, limit=2, after=cursor)
-    assert (items, cursor) == ([old[1], old[0]], None)
+    assert ([item.project for item in items], cursor) == ([old[1], old[0]], None)
+
+
+async def test_a_list_has_what_others_share_among_ones_own(database: Database) -> None:
+    async with database.transaction() as tx:
+        anna, ben = await people.person(tx, "anna"), await people.person(tx, "ben")
+        old = await made(tx, anna, "Old")
+        theirs = await made(tx, ben, "Theirs")
+        gone = await made(tx, ben, "Gone")
+        await made(tx, ben, "Not shared")
+        new = await made(tx, anna, "New")
+        for project in (theirs, gone):
+            await members.add(
+                tx,
+                project.id,
+                anna,
+                Membership(Role.VIEWER, {"can_export": False}),
+                by=ben,
+                now=NOW,
+            )
+        await projects.delete(tx, gone.id, NOW)
+        wanted = [
+            projects.Listed(new, None, {}),
+            projects.Listed(theirs, "viewer", {"can_export": False}),
+            projects.Listed(old, None, {}),
+        ]
+        assert await projects.page(tx, viewer=anna, limit=9, after=None) == (wanted, None)
+        first, cursor = await projects.page(tx, viewer=anna, limit=1, after=None)
+        second, cursor = await projects.page(tx, viewer=anna, limit=1, after=cursor)
+        third, cursor = await projects.page(tx, viewer=anna, limit=1, after=cursor)
+        assert (first + second + third, cursor) == (wanted, None)
+        only = await projects.page(tx, viewer=anna, limit=9, after=None, only=theirs.id)
+        assert only == ([wanted[1]], None)
+        assert await projects.page(tx, viewer=anna, limit=9, after=None, only=ben) == ([], None)
+
+
+async def test_a_project_is_given_away_by_its_owner_only(database: Database) -> None:
+    project = await people.song(database)
+    async with database.transaction() as tx:
+        ben = await people.person(tx, "ben")
+        with pytest.raises(ProjectNotFound):
+            await projects.transfer(tx, project.id, owner=ben, to=ben, now=NOW)
+        await projects.transfer(tx, project.id, owner=project.owner_id, to=ben, now=NOW)
+        assert (await projects.get(tx, project.id)).owner_id == ben
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "AAAA", "Ω", "=" * 22, "A" * 21 + "B", "A" * 5_000])
@@ -157,6 +202,9 @@ async def test_only_what_is_named_is_changed(database: Database) -> None:
         assert (after.name, after.description, after.is_public) == ("Other", "x", True)
         after = await projects.update(tx, before.id, description="", is_public=False, now=later)
         assert (after.name, after.description, after.is_public) == ("Other", "", False)
+        assert after.guest_role == "none"
+        after = await projects.update(tx, before.id, guest_role="editor", now=later)
+        assert (after.name, after.guest_role) == ("Other", "editor")
 
 
 async def test_a_deleted_project_is_found_by_nobody(database: Database) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 import anyio
 import uvicorn
 
+from auth.permissions import RIGHTS, Access, Role
 from docstore import projects
 from syncserver import admission, connection, http_protocol, session, transport, upgrade
 from syncserver.testing import LIMITS
@@ -149,12 +150,13 @@ def somebody() -> admission.Admitted:
         kind="",
         description="",
         is_public=True,
+        guest_role="editor",
         created_at=now,
         updated_at=now,
         document_id=7,
         epoch=1,
     )
-    return admission.Admitted(project, None, may_edit=True)
+    return admission.Admitted(project, None, Access(Role.EDITOR, RIGHTS[Role.EDITOR]))
 
 
 async def _nothing(scope: object, receive: object, send: Callable[..., object]) -> None:

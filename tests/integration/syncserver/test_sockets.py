@@ -201,10 +201,11 @@ async def test_a_ping_is_answered_and_counts_as_a_sign_of_life() -> None:
         await raw.upgrade()
         socket = (await here.ear()).socket
         assert socket is not None
-        socket.heard = False
+        socket.heard()
+        assert not socket.heard()
         await raw.send(sockets.frame(b"still", PING))
         assert await raw.frame() == (PONG, b"still")
-        assert socket.heard
+        assert socket.heard()
 
 
 async def test_a_stranger_who_floods_with_pings_is_turned_away() -> None:

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api import openapi, problems
-from api.route import Auth, Route
+from api.route import Auth, Limit, Route
 from api.routes import ROUTES
 
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi.document(ROUTES, version="1.2.3")))
@@ -52,13 +52,28 @@ def test_a_route_is_described_with_tag_summary_and_answer(route: Route) -> None:
 @every_route
 def test_a_route_says_whether_it_wants_a_token(route: Route) -> None:
     security = operation(route).get("security")
+    signed_in: list[dict[str, Any]] = [{openapi.SECURITY: []}, {openapi.COOKIE: []}]
     match route.auth:
         case Auth.NONE:
             assert security is None
         case Auth.OPTIONAL:
-            assert security == [{}, {openapi.SECURITY: []}]
-        case Auth.REQUIRED:
-            assert security == [{openapi.SECURITY: []}]
+            assert security == [{}, *signed_in, {openapi.LINK: []}]
+        case _:
+            assert security == signed_in
+
+
+@every_route
+def test_a_route_says_what_it_may_refuse_before_its_handler_runs(route: Route) -> None:
+    codes = {error.code for error in openapi.errors_of(route)}
+    assert ("token_missing" in codes) >= (route.auth not in (Auth.NONE, Auth.OPTIONAL))
+    assert ("session_needed" in codes) >= (route.auth in (Auth.SESSION, Auth.ADMIN))
+    assert ("csrf_failed" in codes) >= (route.auth is not Auth.NONE and route.method != "GET")
+    assert ("too_many_requests" in codes) == (route.limit is not Limit.NONE)
+
+
+def test_a_route_that_sees_passwords_or_codes_is_guarded() -> None:
+    guarded = {route.path for route in ROUTES if route.limit is Limit.STRICT}
+    assert {"/api/auth/login", "/api/auth/register"} <= guarded
 
 
 @every_route

@@ -123,6 +123,21 @@ def test_names_that_could_mislead_are_refused(given: str) -> None:
     assert caught.value.data["path"] == "$.username"
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (" Anna@Example.com ", "anna@example.com"),
+        (" ANNA", "anna"),
+        ("\uff41nna", "anna"),
+        ("No @ddress", "no @ddress"),
+        ("x" * 1000, "x" * 254),
+        ("\ud800", "?"),
+    ],
+)
+def test_what_somebody_signs_in_with_has_one_spelling(given: str, kept: str) -> None:
+    assert identifiers.spelling(given) == kept
+
+
 @given(st.text())
 def test_any_text_is_kept_or_refused_and_keeping_is_stable(text: str) -> None:
     with contextlib.suppress(EmailInvalid):

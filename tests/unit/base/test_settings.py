@@ -64,6 +64,21 @@ def test_sizes_may_carry_a_unit(text: str, size: int) -> None:
         ("SYNCSPHERE_DATABASE_URL", "postgresql://db/music?colour=blue"),
         ("SYNCSPHERE_REDIS_URL", "cache:6379"),
         ("SYNCSPHERE_REDIS_URL", "redis://cache:port"),
+        ("SYNCSPHERE_TRUSTED_PROXIES", "localhost"),
+        ("SYNCSPHERE_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("SYNCSPHERE_ALLOWED_ORIGINS", "studio.example"),
+        ("SYNCSPHERE_ALLOWED_ORIGINS", "null"),
+        ("SYNCSPHERE_ALLOWED_ORIGINS", "https://studio.example/path"),
+        ("SYNCSPHERE_PUBLIC_URL", "sync.example"),
+        ("SYNCSPHERE_PUBLIC_URL", "https://sync.example/music"),
+        ("SYNCSPHERE_PUBLIC_URL", "ftp://sync.example"),
+        ("SYNCSPHERE_MAIL_URL", "mail.example:587"),
+        ("SYNCSPHERE_MAIL_URL", "smtp://mail.example:port"),
+        ("SYNCSPHERE_MAIL_URL", "smtp://mail.example/path"),
+        ("SYNCSPHERE_MAIL_FROM", "SyncSphere"),
+        ("SYNCSPHERE_MAIL_FROM", "sync@studio.example\nBcc: eve@evil.example"),
+        ("SYNCSPHERE_OIDC_ISSUER", "http://accounts.example"),
+        ("SYNCSPHERE_OIDC_ISSUER", "accounts.example"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(variable: str, value: str) -> None:
@@ -93,6 +108,9 @@ def test_a_refused_secret_is_not_repeated() -> None:
         ("SYNCSPHERE_REDIS_URL", "redis://:hunter2/x@cache"),
         ("SYNCSPHERE_REDIS_URL", "redis://:12#hunter2@cache"),
         ("SYNCSPHERE_REDIS_URL", ":hunter2@cache"),
+        ("SYNCSPHERE_MAIL_URL", "smtp://ada:hunter2@mail:port"),
+        ("SYNCSPHERE_MAIL_URL", "smtp://ada:hunter2/x@mail"),
+        ("SYNCSPHERE_MAIL_URL", "ada:hunter2@mail"),
     ],
 )
 def test_a_refused_address_is_told_without_its_password(variable: str, value: str) -> None:
@@ -112,10 +130,21 @@ def test_a_refused_address_is_told_without_its_password(variable: str, value: st
         ("redis_url", "redis://:p%40ss@cache:6379/0"),
         ("redis_url", "rediss://ada:pass@cache"),
         ("redis_url", "unix:///run/redis.sock?db=1"),
+        ("mail_url", "smtps://ada:p%40ss@mail.example"),
+        ("public_url", "https://sync.example/"),
     ],
 )
 def test_an_address_that_its_driver_understands_is_taken(name: str, value: str) -> None:
     assert getattr(Settings.load({}, **{name: value}), name) == value
+
+
+def test_a_provider_is_set_whole_or_not_at_all() -> None:
+    with pytest.raises(SettingsError, match=r"OIDC_CLIENT_SECRET must be set too"):
+        Settings.load({}, oidc_issuer="https://accounts.example", oidc_client_id="us")
+    whole = Settings.load(
+        {}, oidc_issuer="http://localhost:9000", oidc_client_id="us", oidc_client_secret="hush"
+    )
+    assert "hush" not in repr(whole)
 
 
 def test_an_override_that_is_no_setting_is_our_mistake() -> None:

@@ -80,6 +80,73 @@ def test_after_a_refused_edit_nothing_is_acknowledged_any_more() -> None:
     assert list(one.receive(yjs.sync_status(b"2"))) == []
 
 
+def test_a_reader_who_may_edit_again_is_acknowledged_once_all_it_has_was_asked_for_and_came() -> (
+    None
+):
+    one = opened(may_edit=False)
+    one.receive(EDIT)
+    one.receive(yjs.sync_status(b"1"))
+    one.receive(yjs.sync_status(b"2"))
+    one.permit(may_edit=True)
+    # What it types now may arrive before the answer to our question; it promises nothing about the rest.
+    assert one.quick(EDIT) == b"\x01\x02edit"
+    assert list(one.receive(yjs.sync_status(b"3"))) == []
+    assert list(one.receive(yjs.step2(b"\x01\x02all"))) == [
+        (events.STEP2, b"\x01\x02all"),
+        (events.SYNC_STATUS, b"3"),
+    ]
+    assert list(one.receive(yjs.sync_status(b"4"))) == [(events.SYNC_STATUS, b"4")]
+
+
+def test_what_a_reader_never_sent_is_waited_for_too() -> None:
+    one = opened(may_edit=False)
+    one.permit(may_edit=True)
+    assert list(one.receive(yjs.sync_status(b"1"))) == []
+    assert list(one.receive(yjs.step2(b"\x00\x00"))) == [
+        (events.STEP2, b"\x00\x00"),
+        (events.SYNC_STATUS, b"1"),
+    ]
+
+
+def test_an_editor_who_becomes_a_reader_is_refused_from_there_on() -> None:
+    one = opened(may_edit=True)
+    assert one.quick(EDIT) is not None
+    one.permit(may_edit=False)
+    assert one.quick(EDIT) is None
+    # Nothing was refused yet: all that it sent before counts.
+    assert list(one.receive(yjs.sync_status(b"1"))) == [(events.SYNC_STATUS, b"1")]
+    assert list(one.receive(EDIT)) == [(events.REFUSED, b"\x01\x02edit")]
+    assert list(one.receive(yjs.sync_status(b"2"))) == []
+
+
+def test_an_answer_that_comes_when_it_may_only_read_again_is_not_taken_for_one() -> None:
+    one = opened(may_edit=False)
+    one.permit(may_edit=True)
+    one.permit(may_edit=False)
+    assert list(one.receive(yjs.step2(b"\x01\x02all"))) == [(events.REFUSED, b"\x01\x02all")]
+    assert list(one.receive(yjs.sync_status(b"1"))) == []
+
+
+def test_to_be_told_the_same_again_changes_nothing() -> None:
+    one = opened(may_edit=True)
+    one.permit(may_edit=True)
+    assert list(one.receive(yjs.sync_status(b"1"))) == [(events.SYNC_STATUS, b"1")]
+
+
+@given(st.lists(st.one_of(st.booleans(), st.sampled_from([EDIT, yjs.step2(b"\x01\x02all")]))))
+def test_however_often_it_changes_only_an_editor_edits(turns: list[bool | bytes]) -> None:
+    one = opened(may_edit=False)
+    may_edit = False
+    for turn in turns:
+        if isinstance(turn, bool):
+            may_edit = turn
+            one.permit(may_edit=turn)
+            continue
+        kinds = [kind for kind, _ in one.receive(turn)]
+        assert (events.REFUSED in kinds) is not may_edit
+        assert (one.quick(turn) is not None) is (may_edit and turn == EDIT)
+
+
 def test_garbage_closes_with_4400_and_silences_what_follows() -> None:
     one = opened(may_edit=True)
     assert list(one.receive(EDIT + b"\x00\x09")) == [(events.UPDATE, b"\x01\x02edit")]

@@ -548,3 +548,33 @@ async def test_where_few_listen_nobody_waits() -> None:
         stage.say(ada if turn % 2 else bob, yjs.update(Author().write("x")))
         await passed()
         assert len(stage.journal.entries) == turn
+
+
+async def test_a_reader_who_may_edit_is_asked_for_what_it_has_and_an_editor_who_may_not_is_told() -> (
+    None
+):
+    stage = Stage()
+    reader, wire = stage.enter(BOB, may_edit=False)
+    author = Author()
+    stage.say(reader, yjs.update(author.write("la")))
+    stage.room.turn()
+    assert wire.bodies(events.IGNORED)
+    stage.room.permit(reader, may_edit=True)
+    assert wire.bodies(events.STEP1) == [b"\x00"]
+    stage.say(reader, yjs.sync_status(b"1"))
+    stage.say(reader, yjs.step2(author.doc.get_update()))
+    stage.room.turn()
+    assert journaled(stage) == "la"
+    assert wire.bodies(events.SYNC_STATUS) == []
+    stage.journal.commit()
+    assert wire.bodies(events.SYNC_STATUS) == [b"1"]
+
+    # What was said before in this turn counts.
+    stage.say(reader, yjs.update(author.write("la")))
+    stage.room.permit(reader, may_edit=False)
+    stage.say(reader, yjs.update(author.write("lu")))
+    stage.say(reader, yjs.update(author.write("lu")))
+    stage.room.turn()
+    assert journaled(stage) == "lala"
+    said = wire.said()
+    assert len([kind for kind, _ in said if kind == events.IGNORED]) == 1

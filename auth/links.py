@@ -1,0 +1,173 @@
+"""Share links: who holds one may enter a project without an account. The table is `project_links`.
+
+A link's token is `ssl_` and 64 characters (its id and 256 secret bits); only a hash of the secret
+is kept. A link is of the project, not of its maker, but ends with the maker's own right to share
+(`revoke_of`). Knows SQL; who may make links is judged by the callers.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from auth import credentials
+from auth.permissions import Role
+from base import ids
+from base.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from base.db import Tx
+
+PREFIX: Final = "ssl_"
+MOST: Final = 50
+"""Links of one project."""
+
+_ID_BYTES: Final = 16
+_SECRET_BYTES: Final = 32
+_LENGTH: Final = (_ID_BYTES + _SECRET_BYTES) // 3 * 4
+
+
+class LinkInvalid(AppError):
+    """The link opens nothing: it was mistyped, taken back, or its time is over."""
+
+    code = "link_invalid"
+
+
+class LinkNotFound(AppError):
+    """The project has no link of this id."""
+
+    code = "link_not_found"
+
+
+class LinksFull(AppError):
+    """The project has as many links as it can have; take one back first."""
+
+    code = "links_full"
+
+
+class Link(NamedTuple):
+    """A link, without what opens it."""
+
+    id: UUID
+    name: str
+    role: str
+    created_by: UUID
+    created_at: datetime
+    expires_at: datetime | None
+
+
+INSERT: LiteralString = """
+    INSERT INTO project_links
+        (id, project_id, name, role, secret_sha256, created_by, created_at, expires_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
+
+COUNT: LiteralString = "SELECT count(*) FROM project_links WHERE project_id = %s"
+
+ALL: LiteralString = """
+    SELECT id, name, role, created_by, created_at, expires_at FROM project_links
+    WHERE project_id = %s ORDER BY id DESC"""
+
+DELETE: LiteralString = "DELETE FROM project_links WHERE project_id = %s AND id = %s"
+
+DELETE_OF: LiteralString = """
+    DELETE FROM project_links WHERE project_id = %s AND created_by = %s RETURNING id"""
+
+OPEN: LiteralString = """
+    SELECT l.project_id, l.role, l.expires_at, l.secret_sha256
+    FROM project_links l JOIN projects p ON p.id = l.project_id
+    WHERE l.id = %s AND p.deleted_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > %s)"""
+
+ALIVE: LiteralString = """
+    SELECT l.id, l.role FROM project_links l JOIN projects p ON p.id = l.project_id
+    WHERE l.project_id = %s AND l.id = ANY(%s::uuid[]) AND p.deleted_at IS NULL
+        AND (l.expires_at IS NULL OR l.expires_at > %s)"""
+
+
+async def open_link(tx: Tx, token: str, now: datetime) -> credentials.Guest:
+    """Who comes with this token. The server's own work. Raises LinkInvalid."""
+    link_id, secret = _parts(token)
+    cursor = await tx.execute(OPEN, (link_id, now))
+    row = await cursor.fetchone()
+    if row is None or not hmac.compare_digest(bytes(row[3]), _hash(secret)):
+        raise LinkInvalid
+    return credentials.Guest(link_id, row[0], Role(row[1]), row[2])
+
+
+async def alive(
+    tx: Tx, project_id: UUID, link_ids: Iterable[UUID], now: datetime
+) -> dict[UUID, Role]:
+    """Which of these links still open this project, and as what."""
+    cursor = await tx.execute(ALIVE, (project_id, list(link_ids), now))
+    return {link: Role(role) for link, role in await cursor.fetchall()}
+
+
+async def make(
+    tx: Tx,
+    project_id: UUID,
+    *,
+    role: Role,
+    name: str,
+    expires_at: datetime | None,
+    by: UUID,
+    now: datetime,
+) -> tuple[Link, str]:
+    """A new link and its token, which is told this once. Raises LinksFull.
+
+    Under `members.lock`, or two at once could both be the last that fits.
+    """
+    cursor = await tx.execute(COUNT, (project_id,))
+    row = await cursor.fetchone()
+    if row is not None and int(row[0]) >= MOST:
+        raise LinksFull(most=MOST)
+    link = Link(ids.new_id(), name, role.value, by, now, expires_at)
+    secret = secrets.token_bytes(_SECRET_BYTES)
+    await tx.execute(
+        INSERT, (link.id, project_id, name, link.role, _hash(secret), by, now, expires_at)
+    )
+    return link, PREFIX + base64.urlsafe_b64encode(link.id.bytes + secret).decode()
+
+
+async def listing(tx: Tx, project_id: UUID) -> list[Link]:
+    """The links of a project, newest first; those whose time is over too."""
+    async with tx.cursor(row_factory=class_row(Link)) as cursor:
+        await cursor.execute(ALL, (project_id,))
+        return await cursor.fetchall()
+
+
+async def revoke(tx: Tx, project_id: UUID, link_id: UUID) -> None:
+    """Take a link back. Raises LinkNotFound."""
+    if (await tx.execute(DELETE, (project_id, link_id))).rowcount == 0:
+        raise LinkNotFound
+
+
+async def revoke_of(tx: Tx, project_id: UUID, maker: UUID) -> list[UUID]:
+    """Take back what somebody made who may not share any more: they may have kept a copy."""
+    cursor = await tx.execute(DELETE_OF, (project_id, maker))
+    return [row[0] for row in await cursor.fetchall()]
+
+
+def _parts(token: str) -> tuple[UUID, bytes]:
+    body = token.removeprefix(PREFIX)
+    if body == token or len(body) != _LENGTH or not body.isascii():
+        raise LinkInvalid
+    try:
+        whole = base64.b64decode(body, altchars=b"-_", validate=True)
+    except binascii.Error as wrong:
+        raise LinkInvalid from wrong
+    if len(whole) != _ID_BYTES + _SECRET_BYTES:
+        raise LinkInvalid
+    return UUID(bytes=whole[:_ID_BYTES]), whole[_ID_BYTES:]
+
+
+def _hash(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()

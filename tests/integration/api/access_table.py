@@ -1,0 +1,315 @@
+"""Who gets which answer from which route: the table itself, and the people it is about.
+
+A row is what a person of each kind is answered when the request itself is right. Written by hand,
+from what the product promises, and not made from `permissions.RIGHTS`: it is what that is held to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pycrdt
+from psycopg.types.json import Jsonb
+
+from base import clock, ids
+
+from .rest import PASSWORD
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .rest import Person, Rest
+
+KINDS = ("owner", "admin", "editor", "viewer", "link", "stranger", "nobody")
+"""In this order a route is asked from right to left: who may do most comes last."""
+
+Answer = tuple[int, str] | int
+"""A status; for a refusal also the code."""
+
+NO = (403, "not_allowed")
+HIDDEN = (404, "project_not_found")
+SIGN_IN = (401, "token_missing")
+UNPROVEN = (403, "email_not_verified")
+
+
+class Request(NamedTuple):
+    """What is sent: ids for the path, and a body."""
+
+    ids: dict[str, str]
+    json: object = None
+    content: bytes | None = None
+    params: dict[str, str] | None = None
+
+
+@dataclass
+class World:
+    """A project and people of every kind, and things of theirs, fresh for each request."""
+
+    rest: Rest
+    project: str
+    people: dict[str, Person]
+    link: str
+
+    async def collaborator(self, role: str = "viewer", **fine: bool) -> Person:
+        """Somebody new who works on the project."""
+        someone = await self.rest.person()
+        async with self.rest.services.database.transaction() as tx:
+            await tx.execute(
+                "INSERT INTO project_collaborators VALUES (%s, %s, %s, %s, NULL, now(), now())",
+                (self.project, someone.user["id"], role, Jsonb(fine)),
+            )
+        return someone
+
+    async def path(self, **more: str) -> dict[str, str]:
+        return {"project_id": self.project} | more
+
+
+async def _plain(world: World, _who: Person | None) -> Request:
+    return Request(await world.path())
+
+
+def sending(**body: object) -> Callable[[World, Person | None], Awaitable[Request]]:
+    """The project, and this body."""
+
+    async def make(world: World, _who: Person | None) -> Request:
+        return Request(await world.path(), body)
+
+    return make
+
+
+async def _update(world: World, _who: Person | None) -> Request:
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    doc.get("takes", type=pycrdt.Map[int])["one"] = 1
+    return Request(await world.path(), content=doc.get_update())
+
+
+async def _invite(world: World, _who: Person | None) -> Request:
+    return Request(
+        await world.path(), {"email": f"{uuid.uuid4().hex}@example.org", "role": "viewer"}
+    )
+
+
+async def _collaborator(world: World, _who: Person | None) -> Request:
+    someone = await world.collaborator()
+    return Request(await world.path(user_id=someone.user["id"]))
+
+
+async def _promotion(world: World, who: Person | None) -> Request:
+    asked = await _collaborator(world, who)
+    return asked._replace(json={"role": "editor"})
+
+
+async def _heir(world: World, _who: Person | None) -> Request:
+    someone = await world.collaborator()
+    await prove(world.rest, someone)
+    return Request(await world.path(), {"userId": someone.user["id"]})
+
+
+async def _invitation(world: World, _who: Person | None) -> Request:
+    owner = world.people["owner"]
+    body = {"email": f"{uuid.uuid4().hex}@example.org", "role": "viewer"}
+    made = await owner("POST", f"/api/projects/{world.project}/collaborators", json=body)
+    assert made.status_code == 201, made.text
+    return Request(await world.path(invitation_id=made.json()["invitation"]["id"]))
+
+
+async def _offer(world: World, who: Person | None) -> tuple[str, str]:
+    """An invitation to somebody's address, by its id and by its letter's token."""
+    token = uuid.uuid4().hex
+    email = who.user["email"] if who is not None else "nobody@example.org"
+    async with world.rest.services.database.transaction() as tx:
+        await tx.execute("DELETE FROM project_invitations WHERE email = %s", (email,))
+        other = await world.rest.person()
+        project = (await other.project())["id"]
+        made = ids.new_id()
+        await tx.execute(
+            "INSERT INTO project_invitations VALUES"
+            " (%s, %s, %s, 'viewer', '{}', %s, %s, now(), now() + interval '1 day')",
+            (made, project, email, hashlib.sha256(token.encode()).digest(), other.user["id"]),
+        )
+    return str(made), token
+
+
+async def _my_offer(world: World, who: Person | None) -> Request:
+    made, _ = await _offer(world, who)
+    return Request({"invitation_id": made})
+
+
+async def _my_letter(world: World, who: Person | None) -> Request:
+    _, token = await _offer(world, who)
+    return Request({}, {"token": token})
+
+
+async def _link(world: World, _who: Person | None) -> Request:
+    owner = world.people["owner"]
+    path = f"/api/projects/{world.project}/links"
+    made = await owner("POST", path, json={"role": "viewer"})
+    assert made.status_code == 201, made.text
+    return Request(await world.path(link_id=made.json()["link"]["id"]))
+
+
+async def _session(world: World, who: Person | None) -> Request:
+    if who is None:
+        return Request({"session_id": str(ids.new_id())})
+    body = {"email": who.user["email"], "password": PASSWORD}
+    assert (await world.rest.client.post("/api/auth/login", json=body)).status_code == 200
+    found = (await who("GET", "/api/auth/sessions")).json()["items"]
+    return Request({"session_id": next(one["id"] for one in found if not one["current"])})
+
+
+async def _key(world: World, who: Person | None) -> Request:
+    if who is None:
+        return Request({"key_id": str(ids.new_id())})
+    made = await who("POST", "/api/auth/keys", json={"name": "robot", "scopes": ["read"]})
+    assert made.status_code == 201, made.text
+    return Request({"key_id": made.json()["key"]["id"]})
+
+
+async def _close(_world: World, _who: Person | None) -> Request:
+    return Request({}, {"password": PASSWORD})
+
+
+async def _returned(_world: World, _who: Person | None) -> Request:
+    return Request({}, params={"state": "nobody's", "code": "nobody's"})
+
+
+class Row(NamedTuple):
+    """A request, and its answer for each kind of person."""
+
+    make: Callable[[World, Person | None], Awaitable[Request]]
+    owner: Answer
+    admin: Answer
+    editor: Answer
+    viewer: Answer
+    link: Answer
+    stranger: Answer
+    nobody: Answer
+    unproven: Answer | None = None
+    """An owner whose address is not proven; None: like any owner."""
+
+    def of(self, kind: str) -> Answer:
+        return getattr(self, kind)
+
+
+def everybody(answer: Answer, make: Any = _plain) -> Row:
+    return Row(make, *[answer] * len(KINDS))
+
+
+def accounts(answer: int, make: Any = _plain, unproven: Answer | None = None) -> Row:
+    """Whoever has signed in, about themselves."""
+    people = (answer, answer, answer, answer, SIGN_IN, answer, SIGN_IN)
+    return Row(make, *people, unproven)
+
+
+def members(
+    make: Any,
+    owner: Answer,
+    admin: Answer,
+    editor: Answer,
+    viewer: Answer,
+    unproven: Answer | None = None,
+) -> Row:
+    """Only people with an account; a stranger learns nothing."""
+    return Row(make, owner, admin, editor, viewer, SIGN_IN, HIDDEN, SIGN_IN, unproven)
+
+
+NEW = {"email": "new@example.org", "username": "new.one", "password": PASSWORD}
+CODE = (422, "code_invalid")
+
+TABLE: dict[str, Row] = {
+    "accounts_register": everybody(201, sending(**NEW)),
+    "accounts_verify_email": everybody(CODE, sending(email="new@example.org", code="000000")),
+    "accounts_resend_code": everybody(202, sending(email="new@example.org")),
+    "accounts_forgot_password": everybody(202, sending(email="new@example.org")),
+    "accounts_reset_password": everybody(
+        (422, "reset_invalid"), sending(token="nobody's", password=PASSWORD)
+    ),
+    "accounts_change_password": accounts(204, sending(current=PASSWORD, new=PASSWORD + "!")),
+    "accounts_reopen": everybody(
+        (401, "invalid_credentials"), sending(name="who", password=PASSWORD)
+    ),
+    "accounts_me": accounts(200),
+    "sessions_login": everybody(
+        (401, "invalid_credentials"), sending(email="who@example.org", password=PASSWORD)
+    ),
+    "sessions_refresh": everybody((401, "token_invalid"), sending(refreshToken="nobody's")),
+    "sessions_logout": accounts(204),
+    "sessions_index": accounts(200),
+    "sessions_end_others": accounts(204),
+    "sessions_end": accounts(204, _session),
+    "tickets_create": Row(sending(), 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "keys_create": accounts(201, sending(name="robot", scopes=["read"])),
+    "keys_index": accounts(200),
+    "keys_delete": accounts(204, _key),
+    "oidc_login": everybody((404, "oidc_not_configured")),
+    "oidc_callback": everybody((404, "oidc_not_configured"), _returned),
+    "oidc_link": everybody((404, "oidc_not_configured"), sending(link="x", password=PASSWORD)),
+    "users_me": accounts(200),
+    "users_change": accounts(200, sending(displayName="Somebody")),
+    "users_close": accounts(204, _close),
+    "users_preferences": accounts(200),
+    "users_choose": accounts(200, sending(theme="dark")),
+    "projects_create": accounts(201, sending(name="Another")),
+    "projects_index": accounts(200),
+    "projects_show": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "projects_change": members(sending(name="Renamed"), 200, 200, NO, NO),
+    "projects_delete": members(_plain, 204, NO, NO, NO),
+    "members_add": members(_invite, 201, 201, NO, NO, UNPROVEN),
+    "members_index": members(_plain, 200, 200, 200, 200),
+    "members_change": members(_promotion, 200, 200, NO, NO),
+    "members_remove": members(_collaborator, 204, 204, NO, NO),
+    "members_transfer": members(_heir, 204, NO, NO, NO),
+    "invitations_withdraw": members(_invitation, 204, 204, NO, NO),
+    "invitations_index": accounts(200),
+    "invitations_accept": accounts(200, _my_offer, (404, "invitation_not_found")),
+    "invitations_accept_token": accounts(200, _my_letter),
+    "invitations_decline": accounts(204, _my_offer, (404, "invitation_not_found")),
+    "links_create": members(sending(role="viewer"), 201, 201, NO, NO, UNPROVEN),
+    "links_index": members(_plain, 200, 200, NO, NO),
+    "links_revoke": members(_link, 204, 204, NO, NO),
+    "documents_snapshot": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "documents_update": members(_update, 200, 200, 200, NO),
+    "audit_index": accounts(403),
+    "health_health": everybody(200),
+    "health_ready": everybody(200),
+    "health_numbers": everybody(200),
+    "routes_specification": everybody(200),
+}
+
+FINE: dict[str, tuple[str, str, Answer, Answer]] = {
+    # permission: role, route, the answer with it and without it
+    "can_edit": ("editor", "documents_update", 200, NO),
+    "can_invite_others": ("editor", "members_add", 201, NO),
+    "can_export": ("viewer", "documents_snapshot", 200, NO),
+}
+"""What each fine permission opens over REST. Adding and deleting stems is judged inside documents."""
+
+
+async def world(rest: Rest, *, proven: bool = True) -> World:
+    """People of every kind around one project."""
+    owner = await rest.person("owner")
+    made = await owner.project()
+    here = World(rest, made["id"], {"owner": owner}, "")
+    for role in ("admin", "editor", "viewer"):
+        here.people[role] = await here.collaborator(role)
+    here.people["stranger"] = await rest.person("stranger")
+    await prove(rest, *here.people.values())
+    link = await owner("POST", f"/api/projects/{here.project}/links", json={"role": "viewer"})
+    assert link.status_code == 201, link.text
+    here.link = link.json()["token"]
+    if not proven:
+        await prove(rest, owner, yes=False)
+    return here
+
+
+async def prove(rest: Rest, *people: Person, yes: bool = True) -> None:
+    """Take addresses for proven, or not."""
+    async with rest.services.database.transaction() as tx:
+        for one in people:
+            await tx.execute(
+                "UPDATE users SET email_verified_at = %s WHERE id = %s",
+                (clock.now() if yes else None, one.user["id"]),
+            )

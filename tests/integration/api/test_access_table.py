@@ -1,0 +1,124 @@
+"""Every route, asked by every kind of person: allowed, or refused with exactly the documented code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from api.route import OCTETS, Auth, Route
+from api.routes import ROUTES
+from auth import accounts, permissions
+from base import clock
+
+from .access_table import FINE, KINDS, TABLE, World, prove, world
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .access_table import Answer, Row
+    from .rest import Person, Rest
+
+BY_NAME = {route.operation: route for route in ROUTES}
+
+
+async def ask(here: World, route: Route, kind: str, who: Person | None = None) -> httpx.Response:
+    """One right request for this route, by somebody of this kind."""
+    who = who or here.people.get(kind)
+    sent = await TABLE[route.operation].make(here, who)
+    headers: dict[str, str] = {}
+    if who is not None:
+        headers["Authorization"] = f"Bearer {who.token}"
+    elif kind == "link":
+        headers["Authorization"] = f"Bearer {here.link}"
+    if sent.content is not None:
+        headers["Content-Type"] = OCTETS
+    path = route.path.format(**sent.ids) if "{" in route.path else route.path
+    return await here.rest.client.request(
+        route.method,
+        path,
+        headers=headers,
+        params=sent.params,
+        json=sent.json,
+        content=sent.content,
+    )
+
+
+def answered(response: httpx.Response, expected: Answer, *, as_whom: str) -> None:
+    status, code = expected if isinstance(expected, tuple) else (expected, None)
+    said = f"{as_whom}: {response.status_code} {response.text}"
+    assert response.status_code == status, said
+    if code is not None:
+        assert response.json()["code"] == code, said
+
+
+def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    assert TABLE.keys() == BY_NAME.keys()
+
+
+@pytest.mark.parametrize("operation", sorted(TABLE))
+async def test_everybody_gets_the_answer_of_the_table(rest: Rest, operation: str) -> None:
+    row: Row = TABLE[operation]
+    here = await world(rest)
+    for kind in reversed(KINDS):
+        expected = row.of(kind)
+        await _forget_the_others(rest)
+        answered(await ask(here, BY_NAME[operation], kind), expected, as_whom=kind)
+
+
+@pytest.mark.parametrize("operation", sorted(TABLE))
+async def test_without_a_proven_address_one_works_alone(rest: Rest, operation: str) -> None:
+    row: Row = TABLE[operation]
+    if operation in {"invitations_withdraw", "links_revoke"}:
+        return  # there is nothing to take back
+    here = await world(rest, proven=False)
+    expected = row.owner if row.unproven is None else row.unproven
+    answered(await ask(here, BY_NAME[operation], "owner"), expected, as_whom="unproven")
+
+
+@pytest.mark.parametrize(
+    "operation", [name for name, route in BY_NAME.items() if route.auth is not Auth.NONE]
+)
+async def test_a_disabled_account_is_signed_out_of_everything(rest: Rest, operation: str) -> None:
+    here = await world(rest)
+    owner = here.people["owner"]
+    sent = await TABLE[operation].make(here, owner)
+    async with rest.services.database.transaction() as tx:
+        found = await accounts.by_name(tx, owner.user["username"])
+        assert found is not None
+        await accounts.disable(tx, found.id, clock.now())
+    await rest.services.identities.end_all(found.id)
+    route = BY_NAME[operation]
+    path = route.path.format(**sent.ids) if "{" in route.path else route.path
+    response = await owner(route.method, path, json=sent.json, content=sent.content)
+    answered(response, (401, "session_ended"), as_whom="disabled")
+
+
+@pytest.mark.parametrize("name", FINE)
+@pytest.mark.parametrize("given", [True, False])
+async def test_a_fine_permission_opens_its_route_and_no_other(
+    rest: Rest, name: str, *, given: bool
+) -> None:
+    role, operation, with_it, without = FINE[name]
+    here = await world(rest)
+    someone = await here.collaborator(role, **{name: given})
+    await prove(rest, someone)
+    response = await ask(here, BY_NAME[operation], role, someone)
+    answered(response, with_it if given else without, as_whom=f"{role} with {name}={given}")
+    plain = TABLE["projects_show"].of(role)
+    answered(await ask(here, BY_NAME["projects_show"], role, someone), plain, as_whom=role)
+
+
+def test_every_fine_permission_is_spoken_for() -> None:
+    inside_documents = {"can_add_stems", "can_delete_stems"}
+    assert FINE.keys() | inside_documents == permissions.FINE.keys()
+
+
+async def _forget_the_others(rest: Rest) -> None:
+    """Registering succeeds once, and who guesses has to wait: not what this is about."""
+    async with rest.services.database.transaction() as tx:
+        await tx.execute("DELETE FROM users WHERE email = 'new@example.org'")
+    store = rest.services.redis.client
+    names = cast("list[bytes]", await store.keys("backoff:*"))
+    if names:
+        await store.delete(*names)
