@@ -138,6 +138,7 @@ async def test_a_door_that_is_closed_is_closed_for_those_inside(
     song = await here.song(ann, public=True)
     async with here.enter(song) as guest, here.enter(song, ann.token) as owner:
         await guest.pull()
+        await owner.pull()
         await run(here, "UPDATE projects SET guest_role = 'editor' WHERE id = %s", song.id)
         await changed(here, song)
         with anyio.fail_after(SOON):
