@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from api.shapes import accounts as shapes
-from auth import accounts, closing, identifiers, profiles, resets, verification
-from auth.backoff import of_all
+from auth import accounts, attempts, closing, profiles, resets, verification
 from auth.changes import KeyRevoked, ProjectChanged
-from auth.errors import InvalidCredentials
 from base import log
 from base.redis import RedisUnavailable
 
@@ -125,23 +123,26 @@ async def change_password(call: Call) -> None:
 async def reopen(call: Call) -> None:
     """Open a closed account again; sign in afterwards."""
     given, parts = call.body(shapes.Reopen), call.services
-    name = identifiers.spelling(given.name)
-    subjects = (f"account:{name}|{call.client.ip}", of_all(f"account:{name}"))
-    await parts.backoff.check("login", *subjects)
-    try:
+    now, (ip, agent) = parts.now(), call.client
+    trying = attempts.attempt(
+        parts.database,
+        parts.backoff,
+        name=given.name,
+        door="reopen",
+        now=now,
+        ip=ip,
+        agent=agent,
+    )
+    async with trying:
         await closing.reopen(
             parts.database,
             parts.passwords,
             name=given.name,
             password=given.password,
-            now=parts.now(),
-            ip=call.client.ip,
-            agent=call.client.agent,
+            now=now,
+            ip=ip,
+            agent=agent,
         )
-    except InvalidCredentials:
-        await parts.backoff.failed("login", *subjects)
-        raise
-    await parts.backoff.succeeded("login", *subjects)
 
 
 async def me(call: Call) -> shapes.UserAnswer:

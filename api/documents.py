@@ -12,6 +12,7 @@ from api import aside
 from api.errors import NotYetDurable
 from api.route import JSON, OCTETS
 from api.shapes import documents as shapes
+from auth.credentials import Identity
 from auth.permissions import Right
 
 if TYPE_CHECKING:
@@ -44,15 +45,20 @@ async def update(call: Call) -> shapes.UpdateApplied:
         found = await call.project(tx, Right.DOCUMENT_EDIT)
     limit = call.services.settings.max_frame_bytes
     content = await call.octets(OCTETS, limit=limit, optional=True)
+    async with call.acting() as tx:
+        # Again: it may have come slowly, and what was true before is no more.
+        found = await call.project(tx, Right.DOCUMENT_EDIT)
     applied = await _applied(call, found.project.document_id, content)
     return shapes.UpdateApplied(applied=applied.changed, pending=applied.pending)
 
 
 async def _applied(call: Call, document_id: int, content: bytes) -> Applied:
+    # A link or an open door may let somebody edit who has no account.
+    author = call.identity.user_id if isinstance(call.identity, Identity) else None
     # With the database away the room keeps the update and goes on trying; the client may ask
     # again meanwhile, since an update that comes twice changes nothing.
     with anyio.move_on_after(DURABLE_SECONDS):
-        return await call.services.rooms.apply(document_id, content, call.user.user_id)
+        return await call.services.rooms.apply(document_id, content, author)
     raise NotYetDurable
 
 

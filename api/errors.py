@@ -47,6 +47,12 @@ class BodyTooLarge(AppError):
     code = "body_too_large"
 
 
+class BodyTooSlow(AppError):
+    """The body took too long to arrive; send it again, at once."""
+
+    code = "body_too_slow"
+
+
 class NotYetDurable(AppError):
     """The update was applied, but is not yet stored safely; send it again to be sure."""
 

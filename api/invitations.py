@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from api.shapes import members as shapes
-from auth import audit, invitations
+from auth import accounts, audit, invitations, verification
 from auth.changes import ProjectChanged
 from auth.errors import NotAllowed
 from auth.invitations import InvitationNotFound
@@ -37,13 +37,24 @@ async def accept(call: Call) -> shapes.Accepted:
 
 
 async def accept_token(call: Call) -> shapes.Accepted:
-    """Take the invitation of a letter. Whoever holds its token may, also by another address."""
+    """Take the invitation of a letter. Whoever holds its token may, also by another address.
+
+    If the letter went to your own address, it is proven by that. Who took the invitation before and
+    is still there gets the same answer again.
+    """
     token = call.body(shapes.InvitationToken).token
-    now, client = call.services.now(), call.client
+    me, now, client = call.user.user_id, call.services.now(), call.client
     async with call.services.database.transaction() as tx:
-        taken = await invitations.accept_token(
-            tx, call.user.user_id, token, now, ip=client.ip, agent=client.agent
-        )
+        account = await accounts.find(tx, me)
+        entered: list[UUID] = []
+        # First, as it enters all that waits for the address in one order, this project among them.
+        if account is not None and await invitations.address(tx, token, now) == account.email:
+            entered = await verification.prove(
+                tx, account, now=now, ip=client.ip, agent=client.agent
+            )
+        taken = await invitations.accept_token(tx, me, token, now, ip=client.ip, agent=client.agent)
+    for project in entered:
+        await call.services.changes.tell(ProjectChanged(project))
     return await _accepted(call, taken)
 
 

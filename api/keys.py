@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.errors import ValidationFailed
 from api.shapes import sessions as shapes
-from auth import audit, keys
+from auth import audit, keys, letters, profiles
 from auth.changes import KeyRevoked
 from auth.permissions import Right
 
@@ -36,6 +36,8 @@ async def create(call: Call) -> shapes.MadeKey:
             now=now,
         )
         await _noted(call, tx, audit.Kind.KEY_MADE, key.id)
+        owner = await profiles.show(tx, call.user.user_id)
+    call.services.mail.post(letters.key_made(owner.email, key.name))
     return shapes.MadeKey(shapes.Key.of(key), token)
 
 

@@ -8,16 +8,28 @@ from msgspec import UNSET
 
 from api.projects import within
 from api.shapes import members as shapes
-from auth import accounts, audit, identifiers, invitations, letters, links, members
+from api.shapes import users
+from api.shapes.common import camel
+from auth import (
+    accounts,
+    audit,
+    identifiers,
+    invitations,
+    letters,
+    links,
+    members,
+    outreach,
+    profiles,
+)
 from auth.changes import ProjectChanged
 from auth.errors import NotAllowed
 from auth.permissions import (
-    ADJUSTABLE,
     Membership,
     Right,
     Role,
     differences,
     held,
+    kept,
     may_change,
     may_grant,
     unfit,
@@ -26,6 +38,7 @@ from docstore import projects
 from docstore.errors import ProjectNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from api.requests import Authorised, Call
@@ -55,8 +68,9 @@ async def add(call: Call) -> shapes.Joined:
             username=None if wanted.username is UNSET else wanted.username,
             user_id=None if wanted.user_id is UNSET else wanted.user_id,
         )
+        told = None if person is None else await _wants_letters(tx, person)
     if person is not None:
-        return await _add(call, person, member)
+        return await _add(call, person, member, told)
     if email is None:
         raise members.UserNotFound
     return await _invite(call, email, member)
@@ -94,8 +108,7 @@ async def change(call: Call) -> shapes.Collaborator:
         if not may_change(found.access, old.role):
             raise NotAllowed
         role = old.role if wanted.role is UNSET else Role(wanted.role)
-        kept = {name: yes for name, yes in old.fine.items() if name in ADJUSTABLE.get(role, ())}
-        member = _member(role, kept | wanted.permissions.named())
+        member = _member(role, wanted.permissions.named(), old.fine)
         _check_grant(found, member)
         await members.change(tx, project.id, user, member, call.services.now())
         await _take_back(tx, project.id, user, member)
@@ -150,7 +163,8 @@ async def transfer(call: Call) -> None:
     await call.services.changes.tell(ProjectChanged(project.id))
 
 
-async def _add(call: Call, person: UUID, member: Membership) -> shapes.Joined:
+async def _add(call: Call, person: UUID, member: Membership, told: str | None) -> shapes.Joined:
+    """Let somebody in; told: the address that hears of it."""
     async with call.acting() as tx:
         found = await _locked(call, tx, Right.ACCESS_INVITE)
         _check_grant(found, member)
@@ -161,7 +175,13 @@ async def _add(call: Call, person: UUID, member: Membership) -> shapes.Joined:
         await members.add(tx, project.id, person, member, by=me, now=call.services.now())
         await _record(call, tx, audit.Kind.COLLABORATOR_ADDED, person, project.id, member)
         added = await members.one(tx, project.id, person)
+        # Before the commit: without Redis nobody is added, as the answer says.
+        letter = told and await outreach.may_write(call.services.redis, to=told, by=me)
     await call.services.changes.tell(ProjectChanged(project.id))
+    if told and letter:
+        call.services.mail.post(
+            letters.added(told, call.user.username, project.name, member.role.value)
+        )
     return shapes.Joined("added", collaborator=shapes.Collaborator.of(added))
 
 
@@ -169,13 +189,16 @@ async def _invite(call: Call, email: str, member: Membership) -> shapes.Joined:
     async with call.acting() as tx:
         found = await _locked(call, tx, Right.ACCESS_INVITE)
         _check_grant(found, member)
+        me = call.user.user_id
+        letter = await outreach.may_write(call.services.redis, to=email, by=me)
         made, token = await invitations.make(
             tx,
             found.project.id,
             email=email,
             member=member,
-            by=call.user.user_id,
+            by=me,
             replaces=frozenset(role for role in Role if may_change(found.access, role)),
+            letter=letter,
             now=call.services.now(),
         )
         await _record(
@@ -188,10 +211,10 @@ async def _invite(call: Call, email: str, member: Membership) -> shapes.Joined:
             invitation=str(made.id),
         )
     base = call.services.settings.public_url
-    url = token if base is None else f"{base.rstrip('/')}/invite?token={token}"
-    call.services.mail.post(
-        letters.invitation(email, call.user.username, found.project.name, member.role.value, url)
-    )
+    url = token if base is None else f"{base.rstrip('/')}/#invite={token}"
+    if letter:
+        who, what = call.user.username, found.project.name
+        call.services.mail.post(letters.invitation(email, who, what, member.role.value, url))
     return shapes.Joined("invited", invitation=shapes.Invitation.of(made))
 
 
@@ -201,15 +224,27 @@ async def _locked(call: Call, tx: Tx, right: Right) -> Authorised:
     return await call.project(tx, right)
 
 
-def _member(role: Role, wanted: dict[str, bool]) -> Membership:
+async def _wants_letters(tx: Tx, user: UUID) -> str | None:
+    """The address of somebody who likes to hear of such things by mail. In the server's name."""
+    chosen = users.Preferences.of(await profiles.preferences(tx, user))
+    account = await accounts.find(tx, user)
+    wanted = chosen.email_notifications and chosen.collaboration_notifications
+    return account.email if wanted and account is not None else None
+
+
+def _member(
+    role: Role, wanted: Mapping[str, bool], old: Mapping[str, bool] | None = None
+) -> Membership:
     fine = differences(role, wanted)
     if names := unfit(role, fine):
-        raise members.PermissionsInvalid(role=role.value, permissions=names)
-    return Membership(role, fine)
+        raise members.PermissionsInvalid(
+            role=role.value, permissions=[camel(name) for name in names]
+        )
+    return Membership(role, kept(role, old or {}, wanted) | fine)
 
 
 def _check_grant(found: Authorised, member: Membership) -> None:
-    if not may_grant(found.access, member.role, member.fine):
+    if not may_grant(found.own, member.role, member.fine):
         raise NotAllowed("Nobody gives others more than they have themselves.")
 
 

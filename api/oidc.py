@@ -14,12 +14,10 @@ from starlette.responses import RedirectResponse, Response
 
 from api import cookies
 from api.shapes import oidc as shapes
-from auth import accounts, audit, providers, verification
-from auth.backoff import of_all
+from auth import accounts, attempts, providers, verification
 from auth.changes import ProjectChanged
 from auth.cookies import value
 from auth.credentials import Identity, Kind
-from auth.errors import InvalidCredentials
 from auth.oidc import (
     OidcFailed,
     OidcNotConfigured,
@@ -29,6 +27,7 @@ from auth.oidc import (
 from auth.providers import Link, Links, NeedsProof, OidcLinkInvalid, OidcLinkRequired
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from api.requests import Call
@@ -68,6 +67,7 @@ async def callback(call: Call) -> Response:
         raise OidcFailed("Another provider answered.", step="callback")
     if given.code is None:
         raise OidcRefused(reason=_word(given.error))
+    since = call.services.now()
     claims = await provider.finish(begun, given.code)
 
     settings = call.services.settings
@@ -92,7 +92,7 @@ async def callback(call: Call) -> Response:
             services.database, services.codes, services.mail, entered.user.email
         )
     await _tell(call, entered.projects)
-    signed, user = await _sign_in(call, entered.user, claims.issuer)
+    signed, user = await _sign_in(call, entered.user, claims.issuer, since)
     if begun.return_to is None:
         response = cookies.signed_in(call, signed, user, cookie=begun.cookie)
     else:
@@ -106,6 +106,7 @@ async def link(call: Call) -> Response:
     """Prove an account by its password, or by being signed in to it; then both are one."""
     proof, links, services = call.body(shapes.Proof), Links(call.services.redis), call.services
     _provider(call)
+    since = services.now()
     waiting = await links.find(proof.link, _browser(call))
     async with services.database.connection() as tx:
         user = await accounts.find(tx, waiting.user_id)
@@ -114,7 +115,7 @@ async def link(call: Call) -> Response:
     grace = timedelta(days=services.settings.grace_days)
     if not _is_signed_in(call, user):
         await _prove(call, user, proof.password, grace)
-    providers.check_open(user, grace=grace)
+    accounts.check_open(user, grace=grace)
     now, (ip, agent) = services.now(), call.client
     projects: list[UUID] = []
     async with services.database.transaction() as tx:
@@ -124,7 +125,7 @@ async def link(call: Call) -> Response:
             user = user._replace(email_verified_at=user.email_verified_at or now)
     await links.drop(proof.link)
     await _tell(call, projects)
-    signed, user = await _sign_in(call, user, waiting.issuer)
+    signed, user = await _sign_in(call, user, waiting.issuer, since)
     response = cookies.signed_in(call, signed, user, cookie=waiting.cookie)
     _remember(call, response, "", 0)
     return response
@@ -144,37 +145,33 @@ def _is_signed_in(call: Call, user: User) -> bool:
 
 async def _prove(call: Call, user: User, password: str | None, grace: timedelta) -> None:
     """Guarded as signing in is, and counted with it: a second door must not double the guesses."""
-    services, name = call.services, user.email
-    subjects = (f"account:{name}|{call.client.ip}", of_all(f"account:{name}"))
-    await services.backoff.check("login", *subjects)
-    try:
+    services, (ip, agent) = call.services, call.client
+    trying = attempts.attempt(
+        services.database,
+        services.backoff,
+        name=user.email,
+        door="oidc_link",
+        now=services.now(),
+        ip=ip,
+        agent=agent,
+    )
+    async with trying:
         await accounts.login(
             services.database,
             services.passwords,
-            name=name,
+            name=user.email,
             password=password or "",
             now=services.now(),
             grace=grace,
         )
-    except InvalidCredentials:
-        await services.backoff.failed("login", *subjects)
-        async with services.database.transaction() as tx:
-            await audit.record(
-                tx,
-                audit.Kind.LOGIN_FAILED,
-                at=services.now(),
-                user=user.id,
-                ip=call.client.ip,
-                agent=call.client.agent,
-                why="oidc_link",
-            )
-        raise
-    await services.backoff.succeeded("login", *subjects)
 
 
-async def _sign_in(call: Call, user: User, provider: str) -> tuple[Signed, User]:
+async def _sign_in(call: Call, user: User, provider: str, since: datetime) -> tuple[Signed, User]:
+    """A session, unless all were ended since the proof began: then SessionEnded."""
     ip, agent = call.client
-    signed = await call.services.identities.sign_in(user.id, user.username, ip=ip, agent=agent)
+    signed = await call.services.identities.sign_in(
+        user.id, user.username, ip=ip, agent=agent, since=since
+    )
     async with call.services.database.transaction() as tx:
         user = await providers.signed_in(
             tx,

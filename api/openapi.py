@@ -103,7 +103,8 @@ def errors_of(route: Route) -> list[type[AppError]]:
         found.append(auth.TokenMissing)
     if route.auth in (Auth.SESSION, Auth.ADMIN):
         found.append(auth.SessionNeeded)
-    if route.auth is Auth.ADMIN:
+    bound = route.auth in (Auth.REQUIRED, Auth.OPTIONAL) and route.of_account
+    if route.auth is Auth.ADMIN or bound:
         found.append(auth.NotAllowed)
     if route.limit is not Limit.NONE:
         found.append(TooManyRequests)
@@ -112,7 +113,7 @@ def errors_of(route: Route) -> list[type[AppError]]:
     if route.method not in _SAFE:
         found.append(errors.OriginNotAllowed)
     if route.body is not None:
-        found += [errors.UnsupportedMediaType, errors.BodyTooLarge]
+        found += [errors.UnsupportedMediaType, errors.BodyTooLarge, errors.BodyTooSlow]
     if isinstance(route.body, type):
         found += [errors.MalformedJson, errors.ValidationFailed]
     if route.query is not None:
@@ -161,7 +162,10 @@ def _operation(route: Route) -> Json:
     if parameters := [*_path_parameters(route), *_query_parameters(route)]:
         made["parameters"] = parameters
     if route.body is not None:
-        made["requestBody"] = {"required": True, "content": _content(route.body)}
+        made["requestBody"] = {
+            "required": not route.may_be_empty,
+            "content": _content(route.body),
+        }
     if route.auth is not Auth.NONE:
         made["security"] = _security(route.auth)
     return made

@@ -81,8 +81,10 @@ class LiveRooms(Protocol):
         """The live state as one v1 update, opened for it if need be; without what is pending."""
         ...
 
-    async def apply(self, document_id: int, update: bytes, author: UUID) -> Applied:
+    async def apply(self, document_id: int, update: bytes, author: UUID | None) -> Applied:
         """Apply, fan out, and return once durable. Raises UpdateRejected.
+
+        author: None for somebody without an account, whom the owner lets edit.
 
         Cancelling the wait does not take the update back.
         """

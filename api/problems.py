@@ -6,13 +6,13 @@ it is answered as `internal`. A test holds the table against every error class t
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from starlette.responses import Response
 
 from api.errors import Internal
+from api.shapes.common import camel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,7 @@ STATUS: Final[Mapping[str, int]] = {
     "session_not_found": 404,
     "user_not_found": 404,
     "method_not_allowed": 405,
+    "body_too_slow": 408,
     "already_collaborator": 409,
     "already_invited": 409,
     "collaborators_full": 409,
@@ -113,7 +114,7 @@ def status(error: type[AppError] | AppError) -> int:
 
 def body(error: AppError) -> dict[str, object]:
     """The problem as a mapping; the error's data becomes members, never over the standard ones."""
-    data = {_camel(name): value for name, value in error.data.items()}
+    data = {camel(name): value for name, value in error.data.items()}
     return {name: value for name, value in data.items() if name not in _MEMBERS} | {
         "type": f"urn:syncsphere:problem:{error.code}",
         "title": type(error).message,
@@ -155,7 +156,3 @@ def _challenge(code: str) -> str:
 
 def _words(value: object) -> list[str]:
     return [str(word) for word in value] if isinstance(value, list | tuple) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] (data is any JSON)
-
-
-def _camel(name: str) -> str:
-    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)

@@ -11,7 +11,7 @@ from api.shapes import projects as shapes
 from auth import access, accounts, audit
 from auth.changes import ProjectChanged
 from auth.errors import NotAllowed
-from auth.permissions import Access, Facts, Membership, Right, Role, Verdict, judge
+from auth.permissions import Access, Membership, Right, Role, Verdict, facts_of, judge
 from docstore import projects
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ GONE: Final = 4404
 async def create(call: Call) -> shapes.Project:
     """Create a project; it belongs to who asks."""
     wanted = call.body(shapes.NewProject)
-    if call.user.project_id is not None:
-        raise NotAllowed("This key is for one project only.")
     within(call, Right.PROJECT_CHANGE)
     opened = wanted.is_public or wanted.guest_role != "none"
     async with call.acting() as tx:
@@ -105,7 +103,17 @@ async def delete(call: Call) -> None:
     """Delete a project and send everybody who is in it away."""
     async with call.acting() as tx:
         found = await call.project(tx, Right.PROJECT_DELETE)
-        await projects.delete(tx, found.project.id, call.services.now())
+        now = call.services.now()
+        await projects.delete(tx, found.project.id, now)
+        await audit.record(
+            tx,
+            audit.Kind.PROJECT_DELETED,
+            at=now,
+            actor=call.user.user_id,
+            project=found.project.id,
+            ip=call.client.ip,
+            agent=call.client.agent,
+        )
     await call.services.changes.tell(ProjectChanged(found.project.id))
     await call.services.rooms.close(found.project.id, code=GONE, reason="project deleted")
 
@@ -117,8 +125,7 @@ def within(call: Call, right: Right) -> None:
 
 
 def _reach(call: Call, project: projects.Project, member: Membership | None) -> Access:
-    facts = Facts(project.owner_id, project.is_public, Role(project.guest_role))
-    return access.access_of(call.user, project.id, facts, member)
+    return access.access_of(call.user, project.id, facts_of(project), member)
 
 
 def _doors(project: projects.Project) -> tuple[bool, str]:

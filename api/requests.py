@@ -1,6 +1,7 @@
 """The only way into a handler: who is asking, how often, what they send, and whether they may.
 
-In this order: the client's address, who asks (a token, or a page's cookie), the limits, the body.
+In this order: the client's address (and whether it is known to be over a limit), who asks (a token,
+or a page's cookie), the limits, the body.
 Everything that a stranger can get wrong about a request becomes an error with a code here. Bodies
 are counted while they are read and dropped as soon as they are too long; a Content-Length is
 believed only when it says too much.
@@ -8,27 +9,36 @@ believed only when it says too much.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from uuid import UUID
 
+import anyio
 import msgspec
 
 from api import cookies
-from api.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType, ValidationFailed
+from api.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    MalformedJson,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
 from api.route import JSON, Auth, Limit
 from api.shapes.common import Refused
 from auth import access, accounts, members, permissions
 from auth.cookies import ACCESS
 from auth.credentials import Guest, Identity, Kind
 from auth.errors import NotAllowed, SessionNeeded, TokenInvalid, TokenMissing
-from auth.ratelimit import Count, TooManyRequests
+from auth.ratelimit import USUAL, Count, TooManyRequests
+from base import clock
 from base.errors import AppError
 from docstore import projects
 from docstore.errors import ProjectNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
@@ -45,16 +55,29 @@ JSON_MOST_BYTES: Final = 256 * 1024
 LINK_HEADER: Final = "share-link"
 """A share link that somebody brings beside a token, or instead of one."""
 
+_SWIFT_SECONDS: Final = 0.05
+"""A body that takes longer may have been held back, to act for somebody who is nobody by then."""
+_CHUNK_SECONDS: Final = 10.0
+_BODY_SECONDS: Final = 20.0
+_BODY_PACE: Final = 32 * 1024
+"""What of a body may take how long: silence, the whole, and so many bytes a second on top."""
 _SAFE: Final = frozenset({"GET", "HEAD"})
+
+_OF_BOUND_KEYS: Final = frozenset({"projects_index"})
+"""What a key of one project may ask besides of that project: the list, which holds it alone."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class Authorised(NamedTuple):
-    """A project, and what the asker may do with it: enough for what was asked."""
+    """A project, and what the asker may do with it: enough for what was asked.
+
+    own: what of it they have by name, without the project's open doors: as much as they can give.
+    """
 
     project: projects.Project
     access: permissions.Access
+    own: permissions.Access
 
 
 class Client(NamedTuple):
@@ -80,6 +103,7 @@ class Call:
 
     async def open(self) -> None:
         """Do what the route's description asks for before its handler runs."""
+        self._refuse_flood()
         try:
             if self._route.auth is not Auth.NONE:
                 await self._recognise()
@@ -90,8 +114,15 @@ class Call:
         await self._limited(self.identity.user_id if isinstance(self.identity, Identity) else None)
         await self._check_kind()
         if isinstance(self._route.body, type):
-            content = await self.octets(JSON, limit=JSON_MOST_BYTES)
+            nothing = self._route.may_be_empty and not announced(self.request.headers)
+            content = b"{}" if nothing else await self.octets(JSON, limit=JSON_MOST_BYTES)
             self._body = decoded(content, self._route.body)
+
+    async def _again(self) -> None:
+        """Who asked may be nobody any more, after a body that was held back for a while."""
+        if self._route.auth is not Auth.NONE:
+            await self._recognise()
+            await self._check_kind()
 
     @property
     def user(self) -> Identity:
@@ -123,8 +154,8 @@ class Call:
     async def project(self, tx: Tx, right: permissions.Right) -> Authorised:
         """The project that the path names, for somebody who may do this with it.
 
-        tx: of `acting`. ProjectNotFound also for a project that they may not know of; NotAllowed
-        for one that they may see.
+        tx: of `acting`. ProjectNotFound also for a project that they may not know of; for one that
+        they may see NotAllowed, or TokenMissing when they have shown nothing yet.
         """
         return await self.project_of(tx, self.path_id("project_id", ProjectNotFound), right)
 
@@ -133,28 +164,35 @@ class Call:
         project = await projects.get(tx, project_id)
         who = self.identity
         member = None
-        if isinstance(who, Identity):
+        # An owner is no collaborator: one question less.
+        if isinstance(who, Identity) and who.user_id != project.owner_id:
             member = await members.membership(tx, project.id, who.user_id)
-        facts = permissions.Facts(
-            project.owner_id, project.is_public, permissions.Role(project.guest_role)
-        )
+        facts = permissions.facts_of(project)
         found = access.access_of(who, project.id, facts, member, link=self.link)
         match permissions.judge(found, right):
             case permissions.Verdict.ALLOWED:
-                return Authorised(project, found)
+                own = access.access_of(who, project.id, facts.shut, member)
+                return Authorised(project, found, own)
             case permissions.Verdict.REFUSED:
-                raise NotAllowed
+                if who is None and self.link is None:
+                    raise TokenMissing
+                raise NotAllowed(f"This needs the right {right.value} here.", right=right.value)
             case permissions.Verdict.HIDDEN:
                 raise ProjectNotFound
 
     async def octets(self, media_type: str, *, limit: int, optional: bool = False) -> bytes:
         """The raw body of this type, at most `limit` bytes of it.
 
-        optional: a request that names no type is taken to mean this one.
-        Raises UnsupportedMediaType, BodyTooLarge.
+        optional: a request that names no type is taken to mean this one. Who asks is looked at
+        again when it took a while: what a handler has judged before counts no more then.
+        Raises UnsupportedMediaType, BodyTooLarge, BodyTooSlow, and what recognising raises.
         """
         check_media_type(self.request.headers, media_type, optional=optional)
-        return await bounded(self.request, limit)
+        begun = clock.monotonic()
+        content = await bounded(self.request, limit)
+        if clock.monotonic() - begun > _SWIFT_SECONDS:
+            await self._again()
+        return content
 
     def path_id(self, name: str, missing: type[AppError]) -> UUID:
         """An id that the path names; `missing` is raised for what is none."""
@@ -178,13 +216,28 @@ class Call:
         if by_cookie and self.request.method not in _SAFE and isinstance(who, Identity):
             cookies.check_csrf(self, who.credential)
 
+    def _refuse_flood(self) -> None:
+        """Before a credential is looked at: made-up ones must not cost the database anything."""
+        limits, ip = self.services.limits, self.client.ip
+        with self._told():
+            if self._route.limit is Limit.STRICT:
+                limits.refuse(self._route.operation, ip=ip)
+            elif self._route.limit is Limit.USUAL:
+                limits.refuse(USUAL, ip=ip)
+
     async def _limited(self, user: UUID | None) -> None:
         limits, ip = self.services.limits, self.client.ip
-        try:
+        with self._told():
             if self._route.limit is Limit.STRICT:
                 self.count = await limits.strict(self._route.operation, ip=ip, user=user)
             elif self._route.limit is Limit.USUAL:
                 self.count = await limits.usual(ip=ip, user=user)
+
+    @contextlib.contextmanager
+    def _told(self) -> Generator[None]:
+        """A refusal says in its headers where the asker stands."""
+        try:
+            yield
         except TooManyRequests as over:
             match over.data:
                 case {"limit": int(limit), "retry_after_seconds": int(reset)}:
@@ -194,10 +247,10 @@ class Call:
             raise
 
     async def _check_kind(self) -> None:
-        if self._route.auth in (Auth.NONE, Auth.OPTIONAL):
-            return
         if self._route.auth is Auth.REQUIRED:
             _ = self.user  # not a share link
+        if self._route.auth in (Auth.NONE, Auth.OPTIONAL, Auth.REQUIRED):
+            self._check_bound()
             return
         if self.user.kind is not Kind.SESSION:
             raise SessionNeeded
@@ -206,6 +259,12 @@ class Call:
                 status = await accounts.status(tx, self.user.user_id)
             if status is None or not status.admin or not status.active:
                 raise NotAllowed("Administrators only.")
+
+    def _check_bound(self) -> None:
+        """A key of one project knows neither its owner's other projects nor its owner."""
+        bound = isinstance(self.identity, Identity) and self.identity.project_id is not None
+        if bound and self._route.of_account and self._route.operation not in _OF_BOUND_KEYS:
+            raise NotAllowed("This key is for one project only.")
 
 
 def _client(services: Services, request: Request) -> Client:
@@ -225,6 +284,12 @@ def bearer(header: str | None) -> str | None:
     return token.strip()
 
 
+def announced(headers: Mapping[str, str]) -> bool:
+    """Whether a request says that it brings a body, or of which type."""
+    length = headers.get("content-length", "0").strip()
+    return length != "0" or "content-type" in headers or "transfer-encoding" in headers
+
+
 def check_media_type(headers: Mapping[str, str], wanted: str, *, optional: bool) -> None:
     """Refuse other content types, other charsets and compressed bodies: UnsupportedMediaType."""
     given = headers.get("content-type")
@@ -240,16 +305,24 @@ def check_media_type(headers: Mapping[str, str], wanted: str, *, optional: bool)
 
 
 async def bounded(request: Request, limit: int) -> bytes:
-    """The body, or BodyTooLarge after reading no more than `limit` bytes and one chunk of it."""
+    """The body, or BodyTooLarge after reading no more than `limit` bytes and one chunk of it.
+
+    BodyTooSlow for who keeps a connection and its place busy with a body that does not come.
+    """
     announced = request.headers.get("content-length", "0")
     # Content-Length may lie; then the count below finds out.
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
         raise BodyTooLarge(limit_bytes=limit)
     content = bytearray()
-    async for chunk in request.stream():
-        if len(content) + len(chunk) > limit:
-            raise BodyTooLarge(limit_bytes=limit)
-        content += chunk
+    last = anyio.current_time() + _BODY_SECONDS + limit / _BODY_PACE
+    with anyio.CancelScope(deadline=anyio.current_time() + _CHUNK_SECONDS) as patience:
+        async for chunk in request.stream():
+            if len(content) + len(chunk) > limit:
+                raise BodyTooLarge(limit_bytes=limit)
+            content += chunk
+            patience.deadline = min(last, anyio.current_time() + _CHUNK_SECONDS)
+    if patience.cancelled_caught:
+        raise BodyTooSlow
     return bytes(content)
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    import msgspec
 
     from api.requests import Call
     from base.errors import AppError
@@ -80,6 +80,18 @@ class Route:
     status: int = 200
     also: tuple[int, ...] = ()
     raises: tuple[type[AppError], ...] = ()
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether all of the body may be left out, so that no body is `{}`."""
+        if not isinstance(self.body, type):
+            return False
+        return not any(field.required for field in msgspec.structs.fields(self.body))
+
+    @property
+    def of_account(self) -> bool:
+        """Whether it is about somebody and not about one project."""
+        return "{project_id}" not in self.path
 
     @property
     def operation(self) -> str:

@@ -9,11 +9,9 @@ from starlette.responses import Response
 
 from api import cookies
 from api.shapes import sessions as shapes
-from auth import accounts, audit, identifiers
-from auth.backoff import of_all
+from auth import accounts, attempts, audit
 from auth.cookies import ACCESS, REFRESH
 from auth.errors import (
-    AccountDisabled,
     CsrfFailed,
     InvalidCredentials,
     SessionEnded,
@@ -37,44 +35,41 @@ async def login(call: Call) -> Response:
     given = call.body(shapes.Login)
     if given.cookie and not cookies.is_from_our_page(call):
         raise CsrfFailed
-    name = identifiers.spelling(given.name)
-    since = call.services.now()
-    subjects = (f"account:{name}|{call.client.ip}", of_all(f"account:{name}"))
-    await call.services.backoff.check("login", *subjects)
-    try:
+    parts, (ip, agent) = call.services, call.client
+    since = parts.now()
+    trying = attempts.attempt(
+        parts.database,
+        parts.backoff,
+        name=given.name,
+        door="password",
+        now=since,
+        ip=ip,
+        agent=agent,
+    )
+    async with trying:
         account = await accounts.login(
-            call.services.database,
-            call.services.passwords,
+            parts.database,
+            parts.passwords,
             name=given.name,
             password=given.password,
-            now=call.services.now(),
-            grace=timedelta(days=call.services.settings.grace_days),
+            now=parts.now(),
+            grace=timedelta(days=parts.settings.grace_days),
         )
-    except InvalidCredentials:
-        await call.services.backoff.failed("login", *subjects)
-        await _failed(call, given.name, "password")
-        raise
-    except (AccountDisabled, accounts.AccountClosed) as barred:
-        await call.services.backoff.succeeded("login", *subjects)
-        await _failed(call, given.name, barred.code)
-        raise
-    await call.services.backoff.succeeded("login", *subjects)
     # Always another session than before, so that nobody can have planted this one.
     former = cookies.held(call, REFRESH) if given.cookie else None
-    ip, agent = call.client
     try:
-        signed = await call.services.identities.sign_in(
+        signed = await parts.identities.sign_in(
             account.id, account.username, ip=ip, agent=agent, since=since
         )
     except SessionEnded as meanwhile:  # the password was changed while we looked at the old one
         raise InvalidCredentials from meanwhile
     if former is not None:
-        await call.services.identities.end_of(former)
-    async with call.services.database.transaction() as tx:
+        await parts.identities.end_of(former)
+    async with parts.database.transaction() as tx:
         await audit.record(
             tx,
             audit.Kind.LOGIN,
-            at=call.services.now(),
+            at=parts.now(),
             user=account.id,
             actor=account.id,
             ip=ip,
@@ -132,21 +127,6 @@ async def end_others(call: Call) -> None:
     ended = await identities.end_all(who.user_id, but=who.credential)
     if ended:
         await _noted(call, audit.Kind.SESSION_REVOKED, ended)
-
-
-async def _failed(call: Call, name: str, why: str) -> None:
-    # The same work whether there is such an account or not.
-    async with call.services.database.transaction() as tx:
-        found = await accounts.by_name(tx, name)
-        await audit.record(
-            tx,
-            audit.Kind.LOGIN_FAILED,
-            at=call.services.now(),
-            user=found.id if found else None,
-            ip=call.client.ip,
-            agent=call.client.agent,
-            why=why,
-        )
 
 
 async def _noted(call: Call, kind: audit.Kind, ended: Iterable[UUID]) -> None:

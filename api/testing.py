@@ -31,7 +31,7 @@ class FakeRooms:
 
     def __init__(self) -> None:
         self.documents: dict[int, Doc[Any]] = {}
-        self.applied: list[tuple[int, UUID]] = []
+        self.applied: list[tuple[int, UUID | None]] = []
         self.closed: list[tuple[UUID, int, str]] = []
         self.refuse: Exception | None = None
 
@@ -40,7 +40,7 @@ class FakeRooms:
         self._refuse()
         return self._document(document_id).get_update()
 
-    async def apply(self, document_id: int, update: bytes, author: UUID) -> ports.Applied:
+    async def apply(self, document_id: int, update: bytes, author: UUID | None) -> ports.Applied:
         """As the port says; nothing is ever pending here."""
         self._refuse()
         document = self._document(document_id)

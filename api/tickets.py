@@ -25,4 +25,6 @@ async def create(call: Call) -> shapes.Ticket:
     access = found.access if cap is None else found.access.capped(cap)
     made = call.services.identities.ticket(call.identity, found.project.id, cap, link=call.link)
     room = found.project.room_id
-    return shapes.Ticket(made.token, utc(made.expires_at), access.role.value, room, f"/sync/{room}")
+    # What it can do counts: an owner's key that only reads opens the room as a viewer's would.
+    role = access.role if Right.DOCUMENT_EDIT in access.rights else Role.VIEWER
+    return shapes.Ticket(made.token, utc(made.expires_at), role.value, room, f"/sync/{room}")

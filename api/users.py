@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from api.shapes import accounts
 from api.shapes import users as shapes
-from auth import closing, letters, profiles
+from auth import audit, closing, letters, profiles
 
 if TYPE_CHECKING:
     from api.requests import Call
@@ -25,7 +25,9 @@ async def me(call: Call) -> accounts.User:
 async def change(call: Call) -> accounts.User:
     """Change what the body names."""
     wanted = call.body(shapes.ProfileChanges)
+    now = call.services.now()
     async with call.acting() as tx:
+        before = await profiles.show(tx, call.user.user_id)
         account = await profiles.change(
             tx,
             call.user.user_id,
@@ -33,10 +35,21 @@ async def change(call: Call) -> accounts.User:
             display_name=None if wanted.display_name is UNSET else wanted.display_name,
             avatar_url=None if wanted.avatar_url is UNSET else wanted.avatar_url or "",
             bio=None if wanted.bio is UNSET else wanted.bio,
-            now=call.services.now(),
+            now=now,
         )
-    if wanted.username is not UNSET:
-        await call.services.identities.renamed(account.id, account.username)
+        if account.username != before.username:
+            await audit.record(
+                tx,
+                audit.Kind.USERNAME_CHANGED,
+                at=now,
+                user=account.id,
+                actor=account.id,
+                ip=call.client.ip,
+                agent=call.client.agent,
+            )
+        if wanted.username is not UNSET:
+            # Before the commit: without Redis nothing is changed, as the answer says.
+            await call.services.identities.renamed(account.id, account.username)
     return accounts.User.of(account)
 
 

@@ -28,7 +28,7 @@ from base import ids
 from base.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -141,12 +141,13 @@ async def register(
     password: str,
     now: datetime,
     verified: bool = False,
+    admin: bool = False,
     ip: str | None = None,
     agent: str | None = None,
 ) -> User:
     """A new account. No connection is held while the password is hashed.
 
-    verified: the address counts as proven at once. Raises EmailInvalid, UsernameInvalid,
+    verified: the address counts as proven at once. admin: an administrator, at once too. Raises EmailInvalid, UsernameInvalid,
     PasswordTooShort, PasswordTooLong, PasswordsBusy, EmailTaken, UsernameTaken.
     """
     address = identifiers.email(email)
@@ -166,7 +167,9 @@ async def register(
                 ip=ip,
                 agent=agent,
             )
-    return user
+            if admin:
+                await set_admin(tx, user.id, True, now)
+    return user._replace(is_admin=admin)
 
 
 async def create(
@@ -180,7 +183,7 @@ async def create(
     admin: bool = False,
 ) -> User:
     """An account made by the operator, who vouches for the address. Raises what `register` does."""
-    user = await register(
+    return await register(
         database,
         passwords,
         email=email,
@@ -188,11 +191,8 @@ async def create(
         password=password,
         now=now,
         verified=True,
+        admin=admin,
     )
-    if admin:
-        async with database.transaction() as tx:
-            await set_admin(tx, user.id, True, now)
-    return user._replace(is_admin=admin)
 
 
 async def register_from_provider(
@@ -269,11 +269,7 @@ async def login(
     """
     found = await prove(database, passwords, name, password)
     user, hashed = found
-    if user.disabled_at is not None:
-        raise AccountDisabled
-    if user.closed_at is not None:
-        erased_at = (user.closed_at + grace).astimezone(UTC)
-        raise AccountClosed(erased_at=erased_at.isoformat().replace("+00:00", "Z"))
+    check_open(user, grace=grace)
     renewed = None if hashed is None else await passwords.rehash(password, hashed)
     async with database.transaction() as tx:
         cursor = await tx.execute(SIGNED_IN, (now, renewed, user.id, hashed))
@@ -282,6 +278,16 @@ async def login(
         # the password was changed, and then the old one must not open anything any more.
         await prove(database, passwords, name, password)
     return user._replace(last_login_at=now)
+
+
+def check_open(user: User, *, grace: timedelta) -> None:
+    """For who has proven an account. Raises AccountDisabled, AccountClosed(erased_at)."""
+    if user.disabled_at is not None:
+        raise AccountDisabled
+    if user.closed_at is not None:
+        # The database answers in its own zone.
+        erased_at = (user.closed_at + grace).astimezone(UTC)
+        raise AccountClosed(erased_at=erased_at.isoformat().replace("+00:00", "Z"))
 
 
 async def find(tx: Tx, user_id: UUID) -> User | None:
@@ -409,3 +415,13 @@ async def _one(tx: Tx, statement: LiteralString, keys: tuple[object, ...]) -> Us
     async with tx.cursor(row_factory=class_row(User)) as cursor:
         await cursor.execute(statement, keys)
         return await cursor.fetchone()
+
+
+ACTIVE: Final[LiteralString] = """
+    SELECT id FROM users WHERE id = ANY(%s) AND disabled_at IS NULL AND closed_at IS NULL"""
+
+
+async def active(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these accounts may act: there, and neither disabled nor closed. tx: the server's own."""
+    cursor = await tx.execute(ACTIVE, (list(user_ids),))
+    return {row[0] for row in await cursor.fetchall()}

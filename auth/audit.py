@@ -49,11 +49,13 @@ class Kind(StrEnum):
     OIDC_LINKED = "oidc.linked"
     PASSWORD_CHANGED = "password.changed"
     PASSWORD_RESET = "password.reset"
+    PROJECT_DELETED = "project.deleted"
     PROJECT_OPENED = "project.opened"
     """Its visibility or the role of its guests was changed."""
     PROJECT_TRANSFERRED = "project.transferred"
     SESSION_REVOKED = "session.revoked"
     TOKEN_REUSED = "token.reused"
+    USERNAME_CHANGED = "username.changed"
 
 
 INSERT: LiteralString = """

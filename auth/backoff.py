@@ -1,25 +1,31 @@
 """Guessing made slow: who fails waits, twice as long each time.
 
 Keys: `backoff:{purpose}:{sha256 of the subject}`, a hash of `failures` and `until` (ms since 1970),
-forgotten a day after the last failure. Subjects hold what strangers type, so they are kept as
+forgotten a day after the last failure; and the same with `:pending` behind it, the attempts under
+way by the moment when they are given up. Subjects hold what strangers type, so they are kept as
 hashes: of one length, and without anybody's address in them.
 
-After the free failures attempts come one at a time: whoever passes `check` shuts the door behind
-them until `failed` or `succeeded` says more, so a thousand guesses at once are still one guess.
+An attempt under way counts as a failure until it has ended, but for a small allowance: a thousand
+guesses at once are a dozen, and an honest person's few windows all pass. After the free failures
+attempts come one at a time.
 
 While Redis is away every method raises RedisUnavailable: nothing may be guessed uncounted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+import secrets
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import anyio
 
 from base import clock, redis
 from base.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable
     from datetime import datetime
 
 FREE: Final = 4
@@ -28,39 +34,63 @@ FREE_OF_ALL: Final = 50
 MOST_SECONDS_OF_ALL: Final = 60
 REMEMBERED_SECONDS: Final = 24 * 3600
 
-ATTEMPT_SECONDS: Final = 10
-"""An attempt that never says how it ended (its process died) keeps the door shut this long."""
+ALLOWANCE: Final = 8
+"""Attempts under way beyond what is free: the windows that somebody opens at once."""
 
-# ARGV: now, attempt ms, then the free failures of each key. Answers the longest wait in ms.
-CHECK: Final = """
-local now, longest = tonumber(ARGV[1]), 0
-for _, key in ipairs(KEYS) do
-    local left = tonumber(redis.call('HGET', key, 'until') or '0') - now
+ATTEMPT_SECONDS: Final = 10
+"""An attempt that never says how it ended (its process died) holds its place this long."""
+
+_CROWDED_MS: Final = 1000
+"""How long somebody waits for whom there is no place."""
+
+_LEAVE_SECONDS: Final = 2.0
+
+# In all scripts KEYS are pairs: what is known of a subject, and its attempts under way.
+
+# ARGV: now, attempt ms, the place, allowance, wait of the crowd, then the free failures of each
+# subject. Answers the longest wait in ms.
+_CHECK: Final = """
+local now, longest, crowded = tonumber(ARGV[1]), 0, false
+for i = 1, #KEYS, 2 do
+    local left = tonumber(redis.call('HGET', KEYS[i], 'until') or '0') - now
     if left > longest then longest = left end
-end
-if longest == 0 then
-    for i, key in ipairs(KEYS) do
-        local failures = tonumber(redis.call('HGET', key, 'failures') or '0')
-        if failures >= tonumber(ARGV[i + 2]) then
-            redis.call('HSET', key, 'until', now + ARGV[2])
-        end
+    local spare = ARGV[5 + (i + 1) / 2] - (redis.call('HGET', KEYS[i], 'failures') or '0')
+    redis.call('ZREMRANGEBYSCORE', KEYS[i + 1], '-inf', now)
+    if redis.call('ZCARD', KEYS[i + 1]) >= (spare > 0 and spare + ARGV[4] or 1) then
+        crowded = true
     end
 end
-return longest
+if longest > 0 then return longest end
+if crowded then return tonumber(ARGV[5]) end
+for i = 1, #KEYS, 2 do
+    redis.call('ZADD', KEYS[i + 1], now + ARGV[2], ARGV[3])
+    redis.call('PEXPIRE', KEYS[i + 1], ARGV[2])
+end
+return 0
 """
 
-# ARGV: now, seconds to remember, then free failures and most ms of each key.
-FAILED: Final = """
+# ARGV: now, seconds to remember, the place, then free failures and most ms of each subject.
+_FAILED: Final = """
 local now = tonumber(ARGV[1])
-for i, key in ipairs(KEYS) do
-    local free, most = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
-    local failures = redis.call('HINCRBY', key, 'failures', 1)
+for i = 1, #KEYS, 2 do
+    local free, most = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4])
+    local failures = redis.call('HINCRBY', KEYS[i], 'failures', 1)
     local wait = 0
     if failures > free then
         wait = math.min(most, 1000 * 2 ^ math.min(failures - free - 1, 30))
     end
-    redis.call('HSET', key, 'until', string.format('%.0f', now + wait))
-    redis.call('EXPIRE', key, ARGV[2])
+    redis.call('HSET', KEYS[i], 'until', string.format('%.0f', now + wait))
+    redis.call('EXPIRE', KEYS[i], ARGV[2])
+    redis.call('ZREM', KEYS[i + 1], ARGV[3])
+end
+return 0
+"""
+
+# ARGV: the place, then of each subject whether its failures are forgotten.
+_ENDED: Final = """
+for i = 1, #KEYS, 2 do
+    redis.call('ZREM', KEYS[i + 1], ARGV[1])
+    if ARGV[1 + (i + 1) / 2] == '1' then redis.call('DEL', KEYS[i]) end
 end
 return 0
 """
@@ -73,19 +103,23 @@ class TooManyAttempts(AppError):
 
 
 class Subject(NamedTuple):
-    """What failures are counted by, how many are free, and the longest wait after them."""
+    """What failures are counted by, how many are free, and the longest wait after them.
+
+    kept: a success does not make them forgotten.
+    """
 
     text: str
     free: int = FREE
     most_seconds: int = MOST_SECONDS
+    kept: bool = False
 
 
-def of_all(text: str) -> Subject:
+def of_all(text: str, *, kept: bool = False) -> Subject:
     """A subject that strangers share, such as an account wherever its guessers are.
 
     Laxer, so that nobody can keep the account's owner out for longer than a minute.
     """
-    return Subject(text, FREE_OF_ALL, MOST_SECONDS_OF_ALL)
+    return Subject(text, FREE_OF_ALL, MOST_SECONDS_OF_ALL, kept)
 
 
 class Backoff:
@@ -94,45 +128,69 @@ class Backoff:
     def __init__(self, store: redis.Redis, *, now: Callable[[], datetime] = clock.now) -> None:
         self._store = store
         self._now = now
-        self._check = store.client.register_script(CHECK)
-        self._failed = store.client.register_script(FAILED)
 
-    async def check(self, purpose: str, *subjects: str | Subject) -> None:
-        """Call before comparing. Raises TooManyAttempts while one of the subjects has to wait."""
-        chosen = [_subject(each) for each in subjects]
-        args = [self._now_ms(), ATTEMPT_SECONDS * 1000, *(each.free for each in chosen)]
-        left_ms = await self._run(self._check, purpose, chosen, args)
+    @contextlib.asynccontextmanager
+    async def attempt(
+        self,
+        purpose: str,
+        *subjects: str | Subject,
+        wrong: type[AppError],
+        right: tuple[type[AppError], ...] = (),
+    ) -> AsyncGenerator[None]:
+        """One attempt, settled however its block ends; raises TooManyAttempts before it begins.
+
+        wrong: the error that is a failure. right: errors of who proved it, and may not come in for
+        another reason. Any other error (nobody compared anything) gives the place back.
+        """
+        place = await self.check(purpose, *subjects)
+        try:
+            yield
+        except wrong:
+            await self.failed(purpose, *subjects, place=place)
+            raise
+        except right:
+            await self.succeeded(purpose, *subjects, place=place)
+            raise
+        except BaseException:
+            # Also for who was cancelled. Without Redis the place is given up by itself, soon.
+            with (
+                contextlib.suppress(redis.RedisUnavailable),
+                anyio.move_on_after(_LEAVE_SECONDS, shield=True),
+            ):
+                await self._ended(purpose, subjects, place, forget=False)
+            raise
+        await self.succeeded(purpose, *subjects, place=place)
+
+    async def check(self, purpose: str, *subjects: str | Subject) -> str:
+        """Take a place before comparing; `failed` and `succeeded` take it back.
+
+        Raises TooManyAttempts while one of the subjects has to wait, or too many are under way.
+        """
+        place = secrets.token_hex(8)
+        free = [_subject(each).free for each in subjects]
+        args = (self._now_ms(), ATTEMPT_SECONDS * 1000, place, ALLOWANCE, _CROWDED_MS, *free)
+        left_ms = await redis.script(self._store, _CHECK, _keys(purpose, subjects), *args)
         if left_ms > 0:
             raise TooManyAttempts(retry_after_seconds=-(-left_ms // 1000))
+        return place
 
-    async def failed(self, purpose: str, *subjects: str | Subject) -> None:
+    async def failed(self, purpose: str, *subjects: str | Subject, place: str = "") -> None:
         """One more failure of each."""
-        chosen = [_subject(each) for each in subjects]
-        args = [self._now_ms(), REMEMBERED_SECONDS]
-        for each in chosen:
+        args: list[str | int] = [self._now_ms(), REMEMBERED_SECONDS, place]
+        for each in map(_subject, subjects):
             args += [each.free, each.most_seconds * 1000]
-        await self._run(self._failed, purpose, chosen, args)
+        await redis.script(self._store, _FAILED, _keys(purpose, subjects), *args)
 
-    async def succeeded(self, purpose: str, *subjects: str | Subject) -> None:
-        """All is forgotten."""
-        keys = [_key(purpose, _subject(each)) for each in subjects]
-        try:
-            await self._store.client.delete(*keys)
-        except (redis.Error, OSError) as error:
-            raise redis.RedisUnavailable from error
+    async def succeeded(self, purpose: str, *subjects: str | Subject, place: str = "") -> None:
+        """All is forgotten, but of subjects that are kept."""
+        await self._ended(purpose, subjects, place, forget=True)
 
-    async def _run(
-        self,
-        script: Callable[..., object],
-        purpose: str,
-        subjects: list[Subject],
-        args: list[int],
-    ) -> int:
-        keys = [_key(purpose, each) for each in subjects]
-        try:
-            return await cast("Awaitable[int]", script(keys=keys, args=args))
-        except (redis.Error, OSError) as error:
-            raise redis.RedisUnavailable from error
+    async def _ended(
+        self, purpose: str, subjects: tuple[str | Subject, ...], place: str, *, forget: bool
+    ) -> None:
+        forgotten = [int(forget and not _subject(each).kept) for each in subjects]
+        keys = _keys(purpose, subjects)
+        await redis.script(self._store, _ENDED, keys, place, *forgotten)
 
     def _now_ms(self) -> int:
         return int(self._now().timestamp() * 1000)
@@ -142,5 +200,10 @@ def _subject(given: str | Subject) -> Subject:
     return Subject(given) if isinstance(given, str) else given
 
 
-def _key(purpose: str, subject: Subject) -> str:
-    return f"backoff:{purpose}:{hashlib.sha256(subject.text.encode()).hexdigest()}"
+def _keys(purpose: str, subjects: tuple[str | Subject, ...]) -> list[str]:
+    keys: list[str] = []
+    for each in subjects:
+        known = hashlib.sha256(_subject(each).text.encode()).hexdigest()
+        key = f"backoff:{purpose}:{known}"
+        keys += [key, f"{key}:pending"]
+    return keys

@@ -49,7 +49,10 @@ class SessionsEnded(msgspec.Struct, frozen=True, tag="sessions"):
 
 
 class SessionRenewed(msgspec.Struct, frozen=True, tag="renewed"):
-    """A session got a new access token: what came in with an older one may stay until then."""
+    """A session got a new access token: what came in with an older one may stay until then.
+
+    Told to spare questions: whoever misses it asks the session when the older one ends.
+    """
 
     session_id: UUID
     until: datetime

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
 import psycopg
 
-from auth import accounts, audit, members, resets
+from auth import accounts, audit, links, members, resets
 from auth.changes import AccountBarred, ProjectChanged
 from auth.errors import AccountDisabled, InvalidCredentials
 from base.errors import AppError
@@ -70,6 +70,8 @@ FORGET_PROJECT: LiteralString = "DELETE FROM projects WHERE id = %s"
 FORGET_INVITATIONS: LiteralString = """
     DELETE FROM project_invitations WHERE email = %s OR invited_by = %s"""
 
+FORGET_LINKS: LiteralString = "DELETE FROM project_links WHERE created_by = %s"
+
 FORGET_PLACES: LiteralString = """
     UPDATE audit_events SET ip = NULL, user_agent = NULL WHERE coalesce(actor_id, user_id) = %s"""
 
@@ -110,7 +112,14 @@ async def close(
     TooManyAttempts.
     """
     known = await resets.confirm(
-        database, passwords, backoff, user_id=user_id, password=password or ""
+        database,
+        passwords,
+        backoff,
+        user_id=user_id,
+        password=password or "",
+        now=now,
+        ip=ip,
+        agent=agent,
     )
     if known is None and now - _begun(session_id) > FRESH:
         raise SignInAgain
@@ -122,7 +131,11 @@ async def close(
         await audit.record(tx, kind, at=now, user=user_id, actor=user_id, ip=ip, agent=agent)
         user = await accounts.find(tx, user_id)
         await identities.end_all(user_id)
+        linked = await links.opened_by(tx, user_id)
     await changes.tell(AccountBarred(user_id))
+    # Whoever is inside by a link of theirs has no account that could be barred.
+    for project_id in linked:
+        await changes.tell(ProjectChanged(project_id))
     return user
 
 
@@ -206,6 +219,7 @@ async def _erase(tx: Tx, user_id: UUID, due: datetime, now: datetime) -> Erased 
             await audit.record(tx, kind, at=now, user=heir, actor=user_id, project=project_id)
             done.passed_on.append(project_id)
     await tx.execute(FORGET_INVITATIONS, (row[0], user_id))
+    await tx.execute(FORGET_LINKS, (user_id,))
     await tx.execute(FORGET_PLACES, (user_id,))
     await tx.execute(FORGET_USER, (user_id,))
     await audit.record(tx, audit.Kind.ACCOUNT_ERASED, at=now, user=user_id)

@@ -112,6 +112,6 @@ class PasswordsBusy(AppError):
 
 
 class NotAllowed(AppError):
-    """You may look at this project, but not change it."""
+    """You may see this, but not do what was asked."""
 
     code = "not_allowed"

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
+import idna
+
 from auth.errors import EmailInvalid, UsernameInvalid
 
 EMAIL_LONGEST: Final = 254
@@ -24,8 +26,6 @@ USERNAME_LONGEST: Final = 32
 # Before the @: the printable ASCII that needs no quotes, and anything beyond ASCII that is a
 # letter, mark or digit. Quoted local parts exist on paper only and are refused.
 _ATOM: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+")
-_DOMAIN_LABEL: Final = re.compile(r"(?!-)(?:[^\W_]|-){1,63}(?<!-)")
-
 _PUNCTUATION: Final = frozenset("_.-")
 
 # Letters and marks that draw nothing: two names would look the same and be different.
@@ -41,6 +41,18 @@ _MIXTURES: Final = (
     frozenset({"LATIN", "CJK", "BOPOMOFO"}),
 )
 
+# Latin letters beyond A to Z that names are written with, besides those with accents. The other
+# ones are phonetic signs: they look like letters that people know, and stand in nobody's name.
+_LATIN: Final = frozenset("ßæœøđðþłħŧŋıəɓɗɖɛǝɣƙɔʋƴĸ")
+
+# What looks like a Latin letter in another alphabet, small or capital. A name made of nothing else
+# would look like a Latin name and be another one.
+_LOOKS_LIKE: Final = str.maketrans(
+    "авеіїјкмнопрстухѕԁһԛԝӏ" + "αβεζηικμνορτυχ",
+    "abeiijkmhonpctyxsdhqwl" + "abezhikmvoptux",
+)
+_SAME_LOOK: Final = str.maketrans("\u0131", "i")  # the i without its dot
+
 
 class Username(NamedTuple):
     """A name as its owner writes it, and the key by which it is unique."""
@@ -50,21 +62,26 @@ class Username(NamedTuple):
 
 
 def email(text: str) -> str:
-    """The one spelling of an address: trimmed, NFC, lower case on both sides of the @.
+    """The one spelling of an address: trimmed, lower case, the domain as DNS knows it (IDNA 2008).
 
     RFC 5321 lets a host tell Anna@ from anna@; none that people use does, and two accounts for
     one mailbox are worse. Raises EmailInvalid.
     """
-    address = unicodedata.normalize("NFC", text.strip()).lower()
-    local, at, domain = address.rpartition("@")
+    address = unicodedata.normalize("NFKC", text.strip()).lower()
+    local, at, written = address.rpartition("@")
+    try:
+        domain = idna.encode(written, uts46=True, transitional=False, std3_rules=True).decode()
+    except idna.IDNAError as wrong:
+        raise EmailInvalid(path="$.email") from wrong
+    address = f"{local}@{domain}"
     labels = domain.split(".")
     good = (
         at
+        and not domain.endswith(".")
         and len(address) <= EMAIL_LONGEST
         and len(local) <= LOCAL_PART_LONGEST
         and all(_ATOM.fullmatch(atom) for atom in local.split("."))
         and len(labels) > 1
-        and all(_DOMAIN_LABEL.fullmatch(label) for label in labels)
         and not labels[-1].isdigit()  # an IP address is not a home for mail
     )
     if not good:
@@ -79,7 +96,7 @@ def username(text: str) -> Username:
     the reason.
     """
     name = unicodedata.normalize("NFKC", text.strip())
-    key = unicodedata.normalize("NFKC", name.casefold())
+    key = unicodedata.normalize("NFKC", name.casefold()).translate(_SAME_LOOK)
     if not USERNAME_SHORTEST <= len(name) <= USERNAME_LONGEST:
         raise _refused(f"A user name has {USERNAME_SHORTEST} to {USERNAME_LONGEST} characters.")
     if not all(map(_belongs, name)) or _INVISIBLE.search(name):
@@ -90,7 +107,7 @@ def username(text: str) -> Username:
         raise _refused("A user name has too many accents on one letter.")
     if not _one_writing_system(name):
         raise _refused("A user name keeps to the letters of one writing system.")
-    return Username(name, key)
+    return Username(name, _as_latin(key))
 
 
 def spelling(name: str) -> str:
@@ -108,7 +125,16 @@ def _refused(reason: str) -> UsernameInvalid:
 def _belongs(character: str) -> bool:
     if character.isascii():
         return character.isalnum() or character in _PUNCTUATION
-    return unicodedata.category(character)[0] == "L" or _is_mark(character)
+    if _is_mark(character):
+        return True
+    if unicodedata.category(character)[0] != "L":
+        return False
+    plain = unicodedata.normalize("NFKD", character)[0].lower()
+    return plain.isascii() or plain in _LATIN or not _is_latin(plain)
+
+
+def _is_latin(letter: str) -> bool:
+    return unicodedata.name(letter, "?").startswith(("LATIN", "MODIFIER"))
 
 
 def _starts_a_name(character: str) -> bool:
@@ -126,6 +152,12 @@ def _marks_in_a_row(name: str) -> int:
         run = run + 1 if _is_mark(character) else 0
         longest = max(longest, run)
     return longest
+
+
+def _as_latin(key: str) -> str:
+    """The Latin name that a name looks like, if every letter of it does; else itself."""
+    like = key.translate(_LOOKS_LIKE)
+    return like if like.isascii() else key
 
 
 def _one_writing_system(name: str) -> bool:

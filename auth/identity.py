@@ -107,10 +107,14 @@ class Identities:
         password, an account that was closed), it proves nothing any more: SessionEnded.
         """
         now = self._now()
-        session = Session(user_id, username)
-        session_id = await self._sessions.start(session, Origin(ip, agent), now, since=since)
+        session, until = Session(user_id, username), tokens.ends(now, self._lives.access)
+        session_id = await self._sessions.start(
+            session, Origin(ip, agent), now, since=since, until=until
+        )
         if session_id is None:
             raise SessionEnded
+        if crowded_out := await self._sessions.crowd_out(user_id):
+            await self._changes.tell(SessionsEnded(crowded_out))
         return self._signed(user_id, tokens.Generation(session_id, 0), now)
 
     async def refresh(self, refresh_token: str, *, ip: str, agent: str) -> Signed:
@@ -135,6 +139,7 @@ class Identities:
                 origin=Origin(ip, agent),
                 grace=self._lives.grace,
                 now=now,
+                until=tokens.ends(now, self._lives.access),
             )
         except Reused as reused:
             await self._stolen(session.user_id, held.session_id, Origin(ip, agent))
@@ -258,6 +263,10 @@ class Identities:
     async def alive(self, session_ids: Iterable[UUID]) -> set[UUID]:
         """Which of these sessions have not ended."""
         return await self._sessions.alive(session_ids)
+
+    async def ends_of(self, session_ids: Iterable[UUID]) -> dict[UUID, datetime]:
+        """When the newest access token of each ends; a session that has ended is not there."""
+        return await self._sessions.ends(session_ids)
 
     async def touch(self, session_ids: Iterable[UUID]) -> None:
         """These are in use: their time begins anew."""

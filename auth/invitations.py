@@ -1,7 +1,8 @@
 """Invitations of people who have no account yet, by e-mail. The table is `project_invitations`.
 
 An invitation lives 14 days and is taken once: by an account whose proven address is the invited
-one, or by any account that holds its token, for the token was in that mailbox. It is worth what its
+one, or by any account that holds its token, for the token was in that mailbox. Whoever took it and
+is still there may open its letter again. It is worth what its
 maker may give at the moment it is taken, so nothing once the maker has lost the right or the
 project is deleted. Knows SQL; who may invite is judged by the callers.
 """
@@ -17,7 +18,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from auth import audit, members
-from auth.permissions import Facts, Membership, Role, access_for, may_grant
+from auth.permissions import Membership, Role, access_for, facts_of, may_grant
 from base import ids
 from base.errors import AppError
 
@@ -67,6 +68,26 @@ class Offer(NamedTuple):
     expires_at: datetime
 
 
+class _Found(NamedTuple):
+    """A row of `_OFFERS`: an invitation, and what its maker is to the project by now."""
+
+    id: UUID
+    project_id: UUID
+    project: str
+    role: str
+    fine: dict[str, bool]
+    invited_by: UUID
+    inviter: str
+    created_at: datetime
+    expires_at: datetime
+    owner_id: UUID
+    is_public: bool
+    guest_role: str
+    inviters_role: str | None
+    inviters_fine: dict[str, bool] | None
+    token_sha256: bytes
+
+
 class Taken(NamedTuple):
     """What somebody is to a project now; added: and was not before."""
 
@@ -83,7 +104,8 @@ INSERT: LiteralString = """
 # What others made is replaced only by who may take their role back.
 REPLACE: LiteralString = """
     DELETE FROM project_invitations
-    WHERE project_id = %s AND email = %s AND (invited_by = %s OR role = ANY(%s::text[]))"""
+    WHERE project_id = %s AND email = %s AND (invited_by = %s OR role = ANY(%s::text[]))
+    RETURNING token_sha256, expires_at"""
 
 PENDING: LiteralString = """
     SELECT id, email, role, fine, invited_by, created_at, expires_at FROM project_invitations
@@ -101,7 +123,7 @@ WITHDRAW_OF: LiteralString = """
 # With all that it takes to judge the inviter now. Barred inviters invite nobody.
 _OFFERS: LiteralString = """
     SELECT i.id, i.project_id, p.name, i.role, i.fine, i.invited_by, u.username, i.created_at,
-        i.expires_at, p.owner_id, p.is_public, p.guest_role, c.role, c.fine
+        i.expires_at, p.owner_id, p.is_public, p.guest_role, c.role, c.fine, i.token_sha256
     FROM project_invitations i
     JOIN projects p ON p.id = i.project_id AND p.deleted_at IS NULL
     JOIN users u ON u.id = i.invited_by AND u.disabled_at IS NULL AND u.closed_at IS NULL
@@ -118,6 +140,14 @@ OF_EMAIL: LiteralString = _OFFERS + "i.email = %s ORDER BY i.project_id"
 OF_TOKEN: LiteralString = _OFFERS + "i.token_sha256 = %s"
 BY_ID: LiteralString = _OFFERS + "i.id = %s"
 
+ADDRESS: LiteralString = """
+    SELECT email FROM project_invitations WHERE token_sha256 = %s AND expires_at > %s"""
+
+TAKEN_BEFORE: LiteralString = """
+    SELECT p.id, c.role FROM project_collaborators c
+    JOIN projects p ON p.id = c.project_id AND p.deleted_at IS NULL
+    WHERE c.user_id = %s AND c.token_sha256 = %s"""
+
 
 async def make(
     tx: Tx,
@@ -127,17 +157,23 @@ async def make(
     member: Membership,
     by: UUID,
     replaces: frozenset[Role],
+    letter: bool,
     now: datetime,
 ) -> tuple[Pending, str]:
     """Invite an address and give the token for its letter; an older invitation goes.
 
-    replaces: of which roles the inviter may take back what others made. Under `members.lock`.
-    Raises AlreadyInvited for what stays in the way, CollaboratorsFull.
+    replaces: of which roles the inviter may take back what others made. letter: whether one will be
+    sent; if not, the letter of an invitation that was still open leads to the new one. Under
+    `members.lock`. Raises AlreadyInvited for what stays in the way, CollaboratorsFull.
     """
-    await tx.execute(REPLACE, (project_id, email, by, [role.value for role in replaces]))
+    roles = [role.value for role in replaces]
+    old = await (await tx.execute(REPLACE, (project_id, email, by, roles))).fetchone()
     await members.check_room(tx, project_id)
     made = Pending(ids.new_id(), email, member, by, now, now + LIFE)
     token = secrets.token_urlsafe(32)
+    hashed = _hash(token)
+    if not letter and old is not None and old[1] > now:
+        hashed = bytes(old[0])
     cursor = await tx.execute(
         INSERT,
         (
@@ -146,7 +182,7 @@ async def make(
             email,
             member.role.value,
             Jsonb(dict(member.fine)),
-            _hash(token),
+            hashed,
             by,
             now,
             made.expires_at,
@@ -214,10 +250,21 @@ async def accept_token(
 ) -> Taken:
     """Take the invitation of this token, whoever holds it. The server's own work.
 
+    Who took it before and is still there gets the same answer, after a second click.
     Raises InvitationNotFound.
     """
-    found = await _only(tx, OF_TOKEN, (now, _hash(token)))
+    hashed = _hash(token)
+    before = await (await tx.execute(TAKEN_BEFORE, (user_id, hashed))).fetchone()
+    if before is not None:
+        return Taken(before[0], Role(before[1]), added=False)
+    found = await _only(tx, OF_TOKEN, (now, hashed))
     return await _take(tx, user_id, found, now, ip=ip, agent=agent)
+
+
+async def address(tx: Tx, token: str, now: datetime) -> str | None:
+    """In whose mailbox this token was; None: it opens nothing. The server's own work."""
+    row = await (await tx.execute(ADDRESS, (_hash(token), now))).fetchone()
+    return None if row is None else str(row[0])
 
 
 async def accept_all(tx: Tx, user_id: UUID, email: str, now: datetime) -> list[UUID]:
@@ -271,8 +318,10 @@ async def _take(
         return Taken(offer.project_id, Role.OWNER, added=False)
     there = await members.membership(tx, offer.project_id, user_id)
     if there is not None:
+        await members.came_by(tx, offer.project_id, user_id, bytes(row[14]))
         return Taken(offer.project_id, there.role, added=False)
     await members.add(tx, offer.project_id, user_id, offer.member, by=offer.invited_by, now=now)
+    await members.came_by(tx, offer.project_id, user_id, bytes(row[14]))
     await audit.record(
         tx,
         audit.Kind.INVITATION_ACCEPTED,
@@ -302,14 +351,24 @@ def _pending(row: TupleRow) -> Pending:
 
 def _offer(row: TupleRow) -> Offer | None:
     """None: the inviter could not make it any more."""
-    (number, project, name, role, fine, by, inviter, made, ends, *inviting) = row
-    owner, is_public, guest_role, inviters_role, inviters_fine = inviting
-    facts = Facts(owner, is_public, Role(guest_role))
-    member = None if inviters_role is None else Membership(Role(inviters_role), inviters_fine)
-    offered = Membership(Role(role), fine)
-    if not may_grant(access_for(facts, by, member=member), offered.role, offered.fine):
+    found = _Found(*row)
+    member = None
+    if found.inviters_role is not None:
+        member = Membership(Role(found.inviters_role), found.inviters_fine or {})
+    offered = Membership(Role(found.role), found.fine)
+    inviter = access_for(facts_of(found).shut, found.invited_by, member=member)
+    if not may_grant(inviter, offered.role, offered.fine):
         return None
-    return Offer(number, project, name, offered, by, inviter, made, ends)
+    return Offer(
+        found.id,
+        found.project_id,
+        found.project,
+        offered,
+        found.invited_by,
+        found.inviter,
+        found.created_at,
+        found.expires_at,
+    )
 
 
 def _hash(token: str) -> bytes:

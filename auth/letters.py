@@ -6,6 +6,7 @@ letter. Knows words; not how letters travel.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from auth.mail import Letter
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 NAME_LONGEST: Final = 60
+
+_POINT: Final = re.compile(r"(?<=\w)\.(?=\w)")
 
 _SIGNATURE: Final = "\n\n--\nSyncSphere\n"
 
@@ -71,6 +74,29 @@ def invitation(to: str, inviter: str, project: str, role: str, url: str) -> Lett
         f"{who} invites you to a project",
         f"{who} invites you to the project “{what}” as {role}.\n\nTo accept:\n\n{url}\n\n"
         "If you do not know them, do nothing.",
+        urgent=False,
+    )
+
+
+def key_made(to: str, name: str) -> Letter:
+    """A notice, for who did not do it."""
+    return _letter(
+        to,
+        "A new API key for your account",
+        f"The API key “{_short(name)}” was made. Programs can use it in your name.\n\n"
+        "If it was not you, ask for a new password at once: that revokes every key.",
+    )
+
+
+def added(to: str, inviter: str, project: str, role: str) -> Letter:
+    """Somebody works on a project from now on."""
+    who, what = _short(inviter), _short(project)
+    return _letter(
+        to,
+        f"{who} added you to a project",
+        f"You work on the project “{what}” as {role} now; {who} added you.\n\n"
+        "You can leave it at any time.",
+        urgent=False,
     )
 
 
@@ -91,8 +117,8 @@ _MONTHS: Final = (
 )
 
 
-def _letter(to: str, subject: str, text: str) -> Letter:
-    return Letter(to, subject, text + _SIGNATURE)
+def _letter(to: str, subject: str, text: str, *, urgent: bool = True) -> Letter:
+    return Letter(to, subject, text + _SIGNATURE, urgent)
 
 
 def _minutes(count: float) -> str:
@@ -101,5 +127,6 @@ def _minutes(count: float) -> str:
 
 
 def _short(name: str) -> str:
-    line = " ".join(name.split())
+    # Mail programs make links of what looks like one; ours must be the only one in the letter.
+    line = _POINT.sub(" . ", " ".join(name.split()).replace("://", ": "))
     return line if len(line) <= NAME_LONGEST else line[: NAME_LONGEST - 1] + "…"

@@ -1,8 +1,9 @@
 """Share links: who holds one may enter a project without an account. The table is `project_links`.
 
 A link's token is `ssl_` and 64 characters (its id and 256 secret bits); only a hash of the secret
-is kept. A link is of the project, not of its maker, but ends with the maker's own right to share
-(`revoke_of`). Knows SQL; who may make links is judged by the callers.
+is kept. A link is of the project, but no stronger than its maker: it is taken back with their
+right to share (`revoke_of`), opens nothing while their account is disabled or closed, and goes with
+the account. Knows SQL; who may make links is judged by the callers.
 """
 
 from __future__ import annotations
@@ -79,24 +80,29 @@ ALL: LiteralString = """
 
 DELETE: LiteralString = "DELETE FROM project_links WHERE project_id = %s AND id = %s"
 
-DELETE_OF: LiteralString = """
-    DELETE FROM project_links WHERE project_id = %s AND created_by = %s RETURNING id"""
+DELETE_OF: LiteralString = "DELETE FROM project_links WHERE project_id = %s AND created_by = %s"
 
-OPEN: LiteralString = """
-    SELECT l.project_id, l.role, l.expires_at, l.secret_sha256
-    FROM project_links l JOIN projects p ON p.id = l.project_id
-    WHERE l.id = %s AND p.deleted_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > %s)"""
+OPENED_BY: LiteralString = "SELECT DISTINCT project_id FROM project_links WHERE created_by = %s"
 
-ALIVE: LiteralString = """
-    SELECT l.id, l.role FROM project_links l JOIN projects p ON p.id = l.project_id
-    WHERE l.project_id = %s AND l.id = ANY(%s::uuid[]) AND p.deleted_at IS NULL
-        AND (l.expires_at IS NULL OR l.expires_at > %s)"""
+# Links of the living: an account that is barred lets nobody in either.
+_GOOD: LiteralString = """
+    FROM project_links l JOIN projects p ON p.id = l.project_id AND p.deleted_at IS NULL
+    JOIN users u ON u.id = l.created_by AND u.disabled_at IS NULL AND u.closed_at IS NULL
+    WHERE (l.expires_at IS NULL OR l.expires_at > %s)"""
+
+OPEN: LiteralString = (
+    "SELECT l.project_id, l.role, l.expires_at, l.secret_sha256" + _GOOD + " AND l.id = %s"
+)
+
+ALIVE: LiteralString = (
+    "SELECT l.id, l.role" + _GOOD + " AND l.project_id = %s AND l.id = ANY(%s::uuid[])"
+)
 
 
 async def open_link(tx: Tx, token: str, now: datetime) -> credentials.Guest:
     """Who comes with this token. The server's own work. Raises LinkInvalid."""
     link_id, secret = _parts(token)
-    cursor = await tx.execute(OPEN, (link_id, now))
+    cursor = await tx.execute(OPEN, (now, link_id))
     row = await cursor.fetchone()
     if row is None or not hmac.compare_digest(bytes(row[3]), _hash(secret)):
         raise LinkInvalid
@@ -107,7 +113,7 @@ async def alive(
     tx: Tx, project_id: UUID, link_ids: Iterable[UUID], now: datetime
 ) -> dict[UUID, Role]:
     """Which of these links still open this project, and as what."""
-    cursor = await tx.execute(ALIVE, (project_id, list(link_ids), now))
+    cursor = await tx.execute(ALIVE, (now, project_id, list(link_ids)))
     return {link: Role(role) for link, role in await cursor.fetchall()}
 
 
@@ -150,10 +156,14 @@ async def revoke(tx: Tx, project_id: UUID, link_id: UUID) -> None:
         raise LinkNotFound
 
 
-async def revoke_of(tx: Tx, project_id: UUID, maker: UUID) -> list[UUID]:
+async def revoke_of(tx: Tx, project_id: UUID, maker: UUID) -> None:
     """Take back what somebody made who may not share any more: they may have kept a copy."""
-    cursor = await tx.execute(DELETE_OF, (project_id, maker))
-    return [row[0] for row in await cursor.fetchall()]
+    await tx.execute(DELETE_OF, (project_id, maker))
+
+
+async def opened_by(tx: Tx, maker: UUID) -> list[UUID]:
+    """The projects that somebody's links lead to. The server's own work."""
+    return [row[0] for row in await (await tx.execute(OPENED_BY, (maker,))).fetchall()]
 
 
 def _parts(token: str) -> tuple[UUID, bytes]:

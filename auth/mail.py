@@ -50,6 +50,8 @@ class Letter(NamedTuple):
     to: str
     subject: str
     text: str
+    urgent: bool = True
+    """Somebody waits for it."""
 
 
 class Server(NamedTuple):
@@ -108,13 +110,14 @@ class Mail:
         return len(self._queue)
 
     def post(self, letter: Letter) -> None:
-        """Queue a letter; when a thousand wait already, the oldest of them is lost."""
+        """Queue a letter; when a thousand wait already, the oldest that nobody waits for is lost."""
         if self._server is None:
             metrics.mail_total.labels(outcome="printed").inc()
             _log.info("mail_printed", to=letter.to, subject=letter.subject, text=letter.text)
             return
         if len(self._queue) >= QUEUE_MOST:
-            oldest = min(self._queue, key=lambda waiting: waiting.number)
+            # A crowd of invitations must not cost somebody the letter that lets them in.
+            oldest = min(self._queue, key=lambda each: (each.letter.urgent, each.number))
             self._queue.remove(oldest)
             heapq.heapify(self._queue)
             metrics.mail_total.labels(outcome="dropped").inc()

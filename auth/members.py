@@ -122,6 +122,9 @@ UPDATE: LiteralString = """
     UPDATE project_collaborators SET role = %s, fine = %s, updated_at = %s
     WHERE project_id = %s AND user_id = %s"""
 
+CAME_BY: LiteralString = """
+    UPDATE project_collaborators SET token_sha256 = %s WHERE project_id = %s AND user_id = %s"""
+
 DELETE: LiteralString = """
     DELETE FROM project_collaborators WHERE project_id = %s AND user_id = %s"""
 
@@ -211,6 +214,11 @@ async def change(
     row = (member.role.value, fine, now, project_id, user_id)
     if (await tx.execute(UPDATE, row)).rowcount == 0:
         raise CollaboratorNotFound
+
+
+async def came_by(tx: Tx, project_id: UUID, user_id: UUID, token_sha256: bytes) -> None:
+    """Remember by which invitation somebody came. The server's own work."""
+    await tx.execute(CAME_BY, (token_sha256, project_id, user_id))
 
 
 async def remove(tx: Tx, project_id: UUID, user_id: UUID) -> None:

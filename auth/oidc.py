@@ -8,7 +8,6 @@ and nonce are ours. Knows the provider; not our accounts (`auth/providers.py`) a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import secrets
@@ -31,7 +30,7 @@ from base.origins import home
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from datetime import datetime
 
 SCOPE: Final = "openid email profile"
@@ -159,7 +158,7 @@ class Provider:
         metadata = await self._discovered()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         begun = Begun(nonce, verifier, fingerprint(browser), redirect_uri, return_to, cookie)
-        with _translated():
+        with redis.translated():
             content = msgspec.json.encode(begun)
             await self._store.client.set(f"oidc:{state}", content, ex=STATE_SECONDS)
         asked: dict[str, str] = {
@@ -180,7 +179,7 @@ class Provider:
 
         Raises OidcStateInvalid, RedisUnavailable.
         """
-        with _translated():
+        with redis.translated():
             found = await self._store.client.getdel(f"oidc:{state}")
         if found is None or browser is None:
             raise OidcStateInvalid
@@ -342,11 +341,3 @@ def _decoded(content: bytes, shape: Any) -> Any:  # noqa: ANN401 (a shape in, it
         return msgspec.json.decode(content, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise OidcFailed("The provider's answer cannot be read.") from error
-
-
-@contextlib.contextmanager
-def _translated() -> Generator[None]:
-    try:
-        yield
-    except (redis.Error, OSError) as error:
-        raise redis.RedisUnavailable from error

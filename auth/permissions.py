@@ -8,7 +8,7 @@ not projects, requests or sockets. docs/rights.md has the table for readers.
 from __future__ import annotations
 
 from enum import Enum, StrEnum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,6 +106,35 @@ class Facts(NamedTuple):
     guest_role: Role = Role.NONE
     """What anyone may be who knows the address, also without an account: none, viewer or editor."""
 
+    @property
+    def shut(self) -> Facts:
+        """The same without its doors: people are what they are by name, and nothing else."""
+        return Facts(self.owner_id, is_public=False)
+
+
+class Says(Protocol):
+    """What says so: a project, or a row that names its columns alike."""
+
+    @property
+    def owner_id(self) -> UUID:
+        """Whose it is."""
+        ...
+
+    @property
+    def is_public(self) -> bool:
+        """Whether everybody may view it."""
+        ...
+
+    @property
+    def guest_role(self) -> str:
+        """A `Role` by its name."""
+        ...
+
+
+def facts_of(project: Says) -> Facts:
+    """What a project says, in the words of this table."""
+    return Facts(project.owner_id, project.is_public, Role(project.guest_role))
+
 
 class Access(NamedTuple):
     """What somebody is to a project, and all that they may do with it."""
@@ -155,19 +184,19 @@ def access_for(
         # Who comes by the door sees the music, not the people.
         return Access(door, RIGHTS[door] - _MEMBER)
     role = max(member.role, door, key=lambda each: each.rank)
-    return Access(role, _adjusted(RIGHTS[role], member))
+    return Access(role, _adjusted(RIGHTS[role], role, member.fine))
 
 
 def held(member: Membership) -> Access:
     """What a role with its differences gives by itself, without any open door."""
-    return Access(member.role, _adjusted(RIGHTS[member.role], member))
+    return Access(member.role, _adjusted(RIGHTS[member.role], member.role, member.fine))
 
 
-def _adjusted(rights: frozenset[Right], member: Membership) -> frozenset[Right]:
-    """These rights with what was given and taken by name."""
-    for name in ADJUSTABLE.get(member.role, frozenset()) & member.fine.keys():
+def _adjusted(rights: frozenset[Right], role: Role, fine: Mapping[str, bool]) -> frozenset[Right]:
+    """These rights with what was given and taken by name, as far as the role can have it."""
+    for name in ADJUSTABLE.get(role, frozenset()) & fine.keys():
         right = FINE[name]
-        rights = rights | {right} if member.fine[name] else rights - {right}
+        rights = rights | {right} if fine[name] else rights - {right}
     # Whoever may not edit does not add stems either: that is an edit, too.
     return rights if Right.DOCUMENT_EDIT in rights else rights - _EDIT
 
@@ -175,6 +204,20 @@ def _adjusted(rights: frozenset[Right], member: Membership) -> frozenset[Right]:
 def differences(role: Role, wanted: Mapping[str, bool]) -> dict[str, bool]:
     """Of fine permissions that somebody asks for, those that are not the role's own anyway."""
     return {name: yes for name, yes in wanted.items() if yes is not (FINE[name] in RIGHTS[role])}
+
+
+def kept(role: Role, old: Mapping[str, bool], wanted: Mapping[str, bool]) -> dict[str, bool]:
+    """What stays of older differences when a role is given and `wanted` is asked for.
+
+    What was taken by name stays taken until it is given back by name, also through roles that never
+    had it. What was given goes with the role that could have it.
+    """
+    fits = ADJUSTABLE.get(role, frozenset())
+    return {
+        name: yes
+        for name, yes in old.items()
+        if wanted.get(name, yes) is yes and (not yes or name in fits)
+    }
 
 
 def unfit(role: Role, fine: Mapping[str, bool]) -> list[str]:
@@ -192,6 +235,7 @@ def judge(access: Access, right: Right) -> Verdict:
 def may_grant(granter: Access, role: Role, fine: Mapping[str, bool]) -> bool:
     """Whether somebody may give a role with these differences.
 
+    granter: what they are by name (`Facts.shut`): an open door is everybody's, not theirs to give.
     An owner gives every role but ownership (that is a transfer); an admin gives editor and viewer;
     who may invite gives no role above their own. Nobody gives what they do not have themselves,
     which also binds an API key of few scopes in an owner's hand.

@@ -21,7 +21,6 @@ import msgspec
 
 from auth import accounts, audit, identifiers, verification
 from auth.errors import (
-    AccountDisabled,
     EmailInvalid,
     EmailTaken,
     UsernameInvalid,
@@ -32,7 +31,7 @@ from base import redis
 from base.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
     from datetime import datetime, timedelta
 
     from auth.accounts import User
@@ -110,13 +109,13 @@ class Links:
     async def offer(self, link: Link) -> str:
         """Keep it; the id under which its browser finds it."""
         link_id = secrets.token_urlsafe(32)
-        with _translated():
+        with redis.translated():
             await self._store.client.set(_key(link_id), msgspec.json.encode(link), ex=LINK_SECONDS)
         return link_id
 
     async def find(self, link_id: str, browser: str | None) -> Link:
         """What waits under this id for this browser. Raises OidcLinkInvalid."""
-        with _translated():
+        with redis.translated():
             found = await self._store.client.get(_key(link_id))
         if found is None or browser is None:
             raise OidcLinkInvalid
@@ -127,7 +126,7 @@ class Links:
 
     async def drop(self, link_id: str) -> None:
         """It was proven."""
-        with _translated():
+        with redis.translated():
             await self._store.client.delete(_key(link_id))
 
 
@@ -157,7 +156,7 @@ async def enter(
     if user is None:
         # The same person in another tab, a moment faster: now the account is there.
         return await enter(tx, claims, now=now, grace=grace, trusting=trusting, ip=ip, agent=agent)
-    check_open(user, grace=grace)
+    accounts.check_open(user, grace=grace)
     projects: list[UUID] = []
     if trusting or vouches(claims, user):
         projects = await verification.prove(tx, user, now=now, ip=ip, agent=agent)
@@ -172,14 +171,6 @@ def vouches(claims: Claims, user: User) -> bool:
     with contextlib.suppress(OidcEmailMissing):
         return _address(claims) == user.email
     return False
-
-
-def check_open(user: User, *, grace: timedelta) -> None:
-    """As for who knows the password. Raises AccountDisabled, AccountClosed(erased_at)."""
-    if user.disabled_at is not None:
-        raise AccountDisabled
-    if user.closed_at is not None:
-        raise accounts.AccountClosed(erased_at=(user.closed_at + grace).isoformat())
 
 
 async def signed_in(
@@ -282,11 +273,3 @@ def _address(claims: Claims) -> str:
 
 def _key(link_id: str) -> str:
     return f"oidc-link:{link_id}"
-
-
-@contextlib.contextmanager
-def _translated() -> Generator[None]:
-    try:
-        yield
-    except (redis.Error, OSError) as error:
-        raise redis.RedisUnavailable from error

@@ -13,9 +13,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 from uuid import UUID
 
-from auth import accounts, audit, identifiers, letters, verification
+from auth import accounts, attempts, audit, identifiers, letters, verification
 from auth.errors import EmailInvalid
 from auth.passwords import judged
+from base import redis
 from base.errors import AppError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from auth.mail import Mail
     from auth.passwords import Passwords
     from base.db import Database
-    from base.redis import Redis
 
 LIFE: Final = timedelta(minutes=30)
 
@@ -88,7 +88,7 @@ class Done(NamedTuple):
 class Resets:
     """Makes reset tokens and takes them back. Every method may raise RedisUnavailable."""
 
-    def __init__(self, store: Redis) -> None:
+    def __init__(self, store: redis.Redis) -> None:
         self._store = store
 
     async def issue(self, address: str, user_id: UUID | None) -> str | None:
@@ -105,21 +105,21 @@ class Resets:
         ]
         seconds = int(LIFE.total_seconds())
         values = (f"{nobody}reset:", _digest(token), str(user_id), seconds)
-        return token if await verification.script(self._store, _ISSUE, keys, *values) else None
+        return token if await redis.script(self._store, _ISSUE, keys, *values) else None
 
     async def find(self, token: str) -> UUID:
         """Whose token this is. Raises ResetInvalid."""
-        with verification.translated():
+        with redis.translated():
             return _owner(await self._store.client.get(f"reset:{_digest(token)}"))
 
     async def redeem(self, token: str) -> UUID:
         """Use a token up: of many who bring it at once, one. Raises ResetInvalid."""
-        with verification.translated():
+        with redis.translated():
             return _owner(await self._store.client.getdel(f"reset:{_digest(token)}"))
 
     async def forget(self, user_id: UUID) -> None:
         """Let no token of this account open anything."""
-        await verification.script(self._store, _FORGET, [f"reset-of:{user_id}"])
+        await redis.script(self._store, _FORGET, [f"reset-of:{user_id}"])
 
 
 async def ask(
@@ -135,7 +135,7 @@ async def ask(
     open_to = user if user is not None and user.disabled_at is None else None
     token = await resets.issue(address, None if open_to is None else open_to.id)
     if open_to is not None and token is not None:
-        url = f"{public_url.rstrip('/')}/reset?token={token}" if public_url else token
+        url = f"{public_url.rstrip('/')}/#reset={token}" if public_url else token
         mail.post(letters.reset(address, url, LIFE.total_seconds() / 60))
 
 
@@ -154,13 +154,12 @@ async def reset(
 ) -> Done:
     """Set a password by a token, which proves the address too; every session ends.
 
-    The token is used up only by a password that can be kept. Raises ResetInvalid,
+    The token is used up only by a password that is kept. Raises ResetInvalid,
     PasswordTooShort, PasswordTooLong, PasswordsBusy.
     """
     judged(password)
-    await resets.find(token)
+    user_id = await resets.find(token)
     hashed = await passwords.hash(password)
-    user_id = await resets.redeem(token)
     async with database.transaction() as tx:
         user = await accounts.find(tx, user_id)
         changed = await tx.execute(RESET, (hashed, now, user_id))
@@ -174,7 +173,11 @@ async def reset(
         kind = audit.Kind.PASSWORD_RESET
         await audit.record(tx, kind, at=now, user=user_id, actor=user_id, ip=ip, agent=agent)
         # While the row is locked: who signs in with the old password meanwhile waits, and fails.
+        # And who brings the same token has waited, and must end nothing.
+        await resets.find(token)
         await identities.end_all(user_id)
+        # Last: what fails before leaves the token good, and what fails here changes nothing.
+        await resets.redeem(token)
     mail.post(letters.password_changed(user.email))
     return Done(user, projects, keys)
 
@@ -201,7 +204,16 @@ async def change(
     TooManyAttempts.
     """
     judged(new, path="$.new")
-    known = await confirm(database, passwords, backoff, user_id=user_id, password=current)
+    known = await confirm(
+        database,
+        passwords,
+        backoff,
+        user_id=user_id,
+        password=current,
+        now=now,
+        ip=ip,
+        agent=agent,
+    )
     if known is None:
         raise PasswordNotSet
     hashed = await passwords.hash(new)
@@ -219,23 +231,31 @@ async def change(
 
 
 async def confirm(
-    database: Database, passwords: Passwords, backoff: Backoff, *, user_id: UUID, password: str
+    database: Database,
+    passwords: Passwords,
+    backoff: Backoff,
+    *,
+    user_id: UUID,
+    password: str,
+    now: datetime,
+    ip: str,
+    agent: str,
 ) -> str | None:
     """The hash of an account's password, if this is it; None: the account has none.
 
-    For somebody signed in: a session that was stolen must not be able to guess on. Raises
-    PasswordWrong, PasswordsBusy, TooManyAttempts.
+    For somebody signed in: a session that was stolen must not be able to guess on, and whoever
+    stole it does not keep the owner from signing in. Raises PasswordWrong, PasswordsBusy,
+    TooManyAttempts.
     """
-    subject = f"user:{user_id}"
-    await backoff.check("login", subject)
-    async with database.connection() as tx:
-        hashed = await accounts.hash_of(tx, user_id)
-    if hashed is None:
-        return None
-    if not await passwords.matches(password, hashed):
-        await backoff.failed("login", subject)
-        raise PasswordWrong
-    await backoff.succeeded("login", subject)
+    try:
+        async with backoff.attempt("login", f"user:{user_id}", wrong=PasswordWrong):
+            async with database.connection() as tx:
+                hashed = await accounts.hash_of(tx, user_id)
+            if hashed is not None and not await passwords.matches(password, hashed):
+                raise PasswordWrong
+    except PasswordWrong:
+        await attempts.note(database, user_id, "confirm", now=now, ip=ip, agent=agent)
+        raise
     return hashed
 
 

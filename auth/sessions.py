@@ -1,7 +1,8 @@
 """Sign-ins that can be ended: one hash in Redis each, and an index of each person's.
 
-`session:{id}` holds who signed in, from where, and how often it was refreshed; it dies with its time
-to live, which every use begins anew. No key, no session: a token alone opens nothing after a logout.
+`session:{id}` holds who signed in, from where, how often it was refreshed and when the newest of its
+access tokens ends; it dies with its time to live, which every use begins anew. No key, no session: a
+token alone opens nothing after a logout.
 `sessions:{user id}` is a sorted set of ids by their ends, an aid for listing: what is dead in it is
 dropped on the way. `sessions:{user id}:ended` is when all were ended last, for an hour: a password
 that was looked at before starts nothing after. Knows Redis; not tokens, not accounts.
@@ -9,7 +10,6 @@ that was looked at before starts nothing after. Knows Redis; not tokens, not acc
 
 from __future__ import annotations
 
-import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from uuid import UUID
@@ -25,14 +25,18 @@ AGENT_LONGEST: Final = 300
 TOUCH_AFTER: Final = timedelta(minutes=1)
 """A session that was used later than this ago is not written to again."""
 
+MOST: Final = 100
+"""Sessions that one person has at most; for a new one, the longest unused ends."""
+
 _AT_ONCE: Final = 500
 _MARKED: Final = timedelta(hours=1)
 
-# KEYS: the session, the index, the mark. ARGV: now and life (ms), id, user, name, ip, agent, since.
+# KEYS: the session, the index, the mark. ARGV: now and life (ms), id, user, name, ip, agent,
+# since, until.
 _START: Final = """
 if tonumber(redis.call('GET', KEYS[3]) or '0') > tonumber(ARGV[8]) then return 0 end
 redis.call('HSET', KEYS[1], 'user', ARGV[4], 'name', ARGV[5], 'made', ARGV[1], 'used', ARGV[1],
-    'ip', ARGV[6], 'agent', ARGV[7], 'generation', 0, 'rotated', 0)
+    'ip', ARGV[6], 'agent', ARGV[7], 'generation', 0, 'rotated', 0, 'until', ARGV[9])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[1] + ARGV[2], ARGV[3])
@@ -53,7 +57,7 @@ for i, key in ipairs(KEYS) do
 end
 """
 
-# KEYS: the session. ARGV: now and life (ms), id, generation, grace (ms), name, ip, agent.
+# KEYS: the session. ARGV: now and life (ms), id, generation, grace (ms), name, ip, agent, until.
 # A generation that Redis does not know yet is one that it forgot in a crash: our MAC is on it.
 _ROTATE: Final = """
 local user = redis.call('HGET', KEYS[1], 'user')
@@ -72,6 +76,10 @@ else
     redis.call('HSET', KEYS[1], 'generation', have, 'rotated', ARGV[1])
 end
 redis.call('HSET', KEYS[1], 'used', ARGV[1], 'name', ARGV[6], 'ip', ARGV[7], 'agent', ARGV[8])
+-- Two that refresh at once may come here in either order.
+if tonumber(ARGV[9]) > tonumber(redis.call('HGET', KEYS[1], 'until') or '0') then
+    redis.call('HSET', KEYS[1], 'until', ARGV[9])
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('ZADD', 'sessions:' .. user, ARGV[1] + ARGV[2], ARGV[3])
 redis.call('PEXPIRE', 'sessions:' .. user, ARGV[2])
@@ -94,6 +102,16 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
         redis.call('ZREM', KEYS[1], id)
         if redis.call('DEL', 'session:' .. id) == 1 then table.insert(ended, id) end
     end
+end
+return ended
+"""
+
+# KEYS: the index. ARGV: how many stay. By their ends, so the longest unused are in front.
+_CROWD: Final = """
+local ended = {}
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1 - ARGV[1])) do
+    redis.call('ZREM', KEYS[1], id)
+    if redis.call('DEL', 'session:' .. id) == 1 then table.insert(ended, id) end
 end
 return ended
 """
@@ -157,22 +175,33 @@ class Sessions:
         self.life = life
 
     async def start(
-        self, session: Session, origin: Origin, now: datetime, *, since: datetime | None = None
+        self,
+        session: Session,
+        origin: Origin,
+        now: datetime,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> UUID | None:
         """A new session, alive for `life`; None when all were ended after `since`.
 
-        since: when it began to be asked whether this person may have one.
+        since: when it began to be asked whether this person may have one. until: see `ends`.
         """
         session_id = ids.new_id()
         keys = [_key(session_id), _index(session.user_id), _mark(session.user_id)]
         whose = (str(session_id), str(session.user_id), session.username)
-        asked = _ms(_since_epoch(since or now))
-        started = await self._run(_START, keys, *self._span(now), *whose, *_cut(origin), asked)
+        times = [_ms(_since_epoch(each or now)) for each in (since, until)]
+        started = await self._run(_START, keys, *self._span(now), *whose, *_cut(origin), *times)
         return session_id if started else None
+
+    async def crowd_out(self, user_id: UUID) -> tuple[UUID, ...]:
+        """End a person's longest unused sessions beyond MOST; those that were ended."""
+        ended = await self._run(_CROWD, [_index(user_id)], MOST)
+        return tuple(UUID(each.decode()) for each in ended)
 
     async def find(self, session_id: UUID, now: datetime) -> Session | None:
         """The session, or None when it has ended. That it was used is noted once a minute."""
-        with _translated():
+        with redis.translated():
             held = self._store.client.hmget(_key(session_id), ["user", "name", "used"])
             user, name, used = await cast("Any", held)
         if user is None or now >= _moment(used) + self.life:
@@ -190,13 +219,16 @@ class Sessions:
         origin: Origin,
         grace: timedelta,
         now: datetime,
+        until: datetime | None = None,
     ) -> int | None:
         """The generation after this one; None when the session has ended.
 
         The same question within `grace` gets the same answer: the first may have been lost on its
         way. Later, or for an older generation, raises Reused and the session is no more.
+        until: see `ends`.
         """
-        said = (str(session_id), generation, _ms(grace), username, *_cut(origin))
+        ends = _ms(_since_epoch(until or now))
+        said = (str(session_id), generation, _ms(grace), username, *_cut(origin), ends)
         found = await self._run(_ROTATE, [_key(session_id)], *self._span(now), *said)
         match found:
             case [b"rotated", number]:
@@ -215,12 +247,25 @@ class Sessions:
         """Which of these have not ended."""
         found: set[UUID] = set()
         for some in _portions(session_ids):
-            with _translated():
+            with redis.translated():
                 async with self._store.client.pipeline(transaction=False) as asking:
                     for session_id in some:
                         asking.exists(_key(session_id))
                     answers = await asking.execute()
             found.update(i for i, answer in zip(some, answers, strict=True) if answer)
+        return found
+
+    async def ends(self, session_ids: Iterable[UUID]) -> dict[UUID, datetime]:
+        """Of these that have not ended, when the newest access token of each ends."""
+        found: dict[UUID, datetime] = {}
+        for some in _portions(session_ids):
+            with redis.translated():
+                async with self._store.client.pipeline(transaction=False) as asking:
+                    for session_id in some:
+                        asking.hget(_key(session_id), "until")
+                    answers = await asking.execute()
+            known = zip(some, answers, strict=True)
+            found.update((i, _moment(until)) for i, until in known if until is not None)
         return found
 
     async def end(self, user_id: UUID, session_id: UUID) -> bool:
@@ -260,10 +305,7 @@ class Sessions:
         return _ms(_since_epoch(now)), _ms(self.life)
 
     async def _run(self, script: str, keys: Sequence[str], *args: str | int) -> Any:  # noqa: ANN401 (what Lua gives)
-        with _translated():
-            # Redis keeps compiled scripts by their text: sending it costs its bytes and no more.
-            ran = self._store.client.eval(script, len(keys), *keys, *args)  # pyright: ignore[reportArgumentType] (the library says str, and takes numbers)
-            return await cast("Any", ran)
+        return await redis.script(self._store, script, keys, *args)
 
 
 def _key(session_id: UUID) -> str:
@@ -300,11 +342,3 @@ def _portions(session_ids: Iterable[UUID]) -> Generator[list[UUID]]:
     every = list(session_ids)
     for start in range(0, len(every), _AT_ONCE):
         yield every[start : start + _AT_ONCE]
-
-
-@contextlib.contextmanager
-def _translated() -> Generator[None]:
-    try:
-        yield
-    except (redis.Error, OSError) as error:
-        raise redis.RedisUnavailable from error

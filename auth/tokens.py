@@ -134,6 +134,12 @@ class _TicketPayload(msgspec.Struct):
     ends: Instant | None = None
 
 
+def ends(now: datetime, life: timedelta) -> datetime:
+    """When what is minted now ends. Seconds are whole in a JWT, so `life` is rounded up."""
+    expires = int(now.timestamp()) + max(1, -(-life // timedelta(seconds=1)))
+    return datetime.fromtimestamp(expires, UTC)
+
+
 def mint(user: UUID, session: UUID, *, now: datetime, key: SigningKey, life: timedelta) -> Minted:
     """An access token for one session of one user."""
     return _minted({"aud": AUDIENCE, "sub": str(user), "jti": str(session)}, now, key, life)
@@ -206,15 +212,14 @@ def read_refresh(token: str, keys: Keyring) -> Generation:
 def _minted(
     said: dict[str, str] | dict[str, str | int], now: datetime, key: SigningKey, life: timedelta
 ) -> Minted:
-    # Seconds are whole in a JWT, so the end is rounded up.
-    issued = int(now.timestamp())
-    expires = issued + max(1, -(-life // timedelta(seconds=1)))
-    payload = {"iss": ISSUER, **said, "iat": issued, "exp": expires}
+    expires_at = ends(now, life)
+    times = {"iat": int(now.timestamp()), "exp": int(expires_at.timestamp())}
+    payload = {"iss": ISSUER, **said, **times}
     # (the library's types name an optional dependency that is not installed)
     token = jwt.encode(  # pyright: ignore[reportUnknownMemberType]
         payload, key.secret, algorithm=ALGORITHM, headers={"kid": key.kid}
     )
-    return Minted(token, datetime.fromtimestamp(expires, UTC))
+    return Minted(token, expires_at)
 
 
 def _read(token: str, keys: Keyring, audience: str, shape: type[T]) -> T:

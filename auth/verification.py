@@ -9,10 +9,9 @@ account's mark, invitations that waited) is here too, for resets and providers a
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING, Final, LiteralString, cast
+from typing import TYPE_CHECKING, Final, LiteralString
 
 from auth import accounts, audit, identifiers, invitations, letters
 from auth.backoff import of_all
@@ -21,7 +20,6 @@ from base import redis
 from base.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator
     from datetime import datetime, timedelta
     from uuid import UUID
 
@@ -54,14 +52,15 @@ redis.call('PEXPIRE', KEYS[3], ARGV[2])
 return 1"""
 )
 
-_REDEEM: Final = f"""
+# ARGV: the mac, and whether a right one is used up.
+_TRY: Final = f"""
 local mac = redis.call('HGET', KEYS[1], 'mac')
 if not mac then return 0 end
-local tries = redis.call('HINCRBY', KEYS[1], 'tries', 1)
 if mac == ARGV[1] then
-    redis.call('DEL', KEYS[1])
+    if ARGV[2] == '1' then redis.call('DEL', KEYS[1]) end
     return 1
 end
+local tries = redis.call('HINCRBY', KEYS[1], 'tries', 1)
 if tries >= {TRIES} then redis.call('DEL', KEYS[1]) end
 return 0"""
 
@@ -96,13 +95,20 @@ class Codes:
         names = ("verification-minute", "verification-hour", "verification")
         life = max(1, int(self.life.total_seconds() * 1000))
         keys = [f"{nobody}{name}:{address}" for name in names]
-        issued = await script(self._store, _ISSUE, keys, self._mac(address, code), life)
+        issued = await redis.script(self._store, _ISSUE, keys, self._mac(address, code), life)
         return code if issued else None
+
+    async def check(self, address: str, code: str) -> None:
+        """See whether a code is right, which stays good. Raises CodeInvalid, whatever is wrong."""
+        await self._try(address, code, use_up=False)
 
     async def redeem(self, address: str, code: str) -> None:
         """Use a code up. Raises CodeInvalid, whatever is wrong with it."""
-        mac = self._mac(address, code)
-        if not await script(self._store, _REDEEM, [f"verification:{address}"], mac):
+        await self._try(address, code, use_up=True)
+
+    async def _try(self, address: str, code: str, *, use_up: bool) -> None:
+        keys, mac = [f"verification:{address}"], self._mac(address, code)
+        if not await redis.script(self._store, _TRY, keys, mac, int(use_up)):
             raise CodeInvalid
 
     def _mac(self, address: str, code: str) -> str:
@@ -144,21 +150,19 @@ async def verify(
     except EmailInvalid as wrong:
         raise CodeInvalid from wrong
     # The code itself bears five tries wherever they come from; strangers cannot keep its owner out.
+    # A guesser's own account must not wipe the slate of the address that the guesses come from.
     own = (f"address:{address}|{ip}", of_all(f"address:{address}"))
-    subjects = (*own, of_all(f"ip:{ip}"))
-    await backoff.check("code", *subjects)
-    try:
-        await codes.redeem(address, "".join(code.split()))
-    except CodeInvalid:
-        await backoff.failed("code", *subjects)
-        raise
-    async with database.transaction() as tx:
-        user = await accounts.by_email(tx, address)
-        if user is None:
-            raise CodeInvalid  # erased since the code was sent
-        entered = await prove(tx, user, now=now, ip=ip, agent=agent)
-    # Not the address of the browser: a guesser's own account must not wipe the slate.
-    await backoff.succeeded("code", *own)
+    guard = backoff.attempt("code", *own, of_all(f"ip:{ip}", kept=True), wrong=CodeInvalid)
+    async with guard:
+        typed = "".join(code.split())
+        await codes.check(address, typed)
+        async with database.transaction() as tx:
+            user = await accounts.by_email(tx, address)
+            if user is None:
+                raise CodeInvalid  # erased since the code was sent
+            entered = await prove(tx, user, now=now, ip=ip, agent=agent)
+            # Last: what fails before leaves the code good, and what fails here changes nothing.
+            await codes.redeem(address, typed)
     return entered
 
 
@@ -176,20 +180,3 @@ async def prove(
     kind = audit.Kind.EMAIL_VERIFIED
     await audit.record(tx, kind, at=now, user=user.id, actor=user.id, ip=ip, agent=agent)
     return await invitations.accept_all(tx, user.id, user.email, now)
-
-
-async def script(store: redis.Redis, text: str, keys: list[str], *values: str | int) -> object:
-    """Run a script in Redis, where nothing comes between its lines. Raises RedisUnavailable."""
-    with translated():
-        # (the library's types cannot tell its two clients apart)
-        answer = cast("Awaitable[object]", store.client.eval(text, len(keys), *keys, *values))
-        return await answer
-
-
-@contextlib.contextmanager
-def translated() -> Generator[None]:
-    """Turn the driver's errors into RedisUnavailable."""
-    try:
-        yield
-    except (redis.Error, OSError) as error:
-        raise redis.RedisUnavailable from error

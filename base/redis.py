@@ -5,6 +5,9 @@ Values are bytes. Keys belong to the module that writes them and are named in it
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING, Any, cast
+
 import redis.asyncio
 import redis.asyncio.retry
 import redis.backoff
@@ -12,6 +15,9 @@ import redis.exceptions
 
 from base import settings
 from base.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
@@ -65,3 +71,20 @@ class Redis:
     async def close(self) -> None:
         """Give all connections back to the system."""
         await self.client.aclose()
+
+
+@contextlib.contextmanager
+def translated() -> Generator[None]:
+    """Turn the driver's errors into RedisUnavailable; a timeout is one of them."""
+    try:
+        yield
+    except (Error, OSError) as error:  # a TimeoutError is an OSError
+        raise RedisUnavailable from error
+
+
+async def script(store: Redis, text: str, keys: Sequence[str], *values: str | int) -> Any:  # noqa: ANN401 (what Lua gives)
+    """Run Lua in Redis, where nothing comes between its lines. Raises RedisUnavailable."""
+    with translated():
+        # Redis keeps compiled scripts by their text: sending it costs its bytes and no more.
+        ran = store.client.eval(text, len(keys), *keys, *values)  # pyright: ignore[reportArgumentType] (the library says str, and takes numbers)
+        return await cast("Any", ran)

@@ -115,6 +115,9 @@ class Settings:
     )
     code_minutes: float = _setting(10.0, "minutes until a code sent by mail ends", least=0.01)
     grace_days: float = _setting(30.0, "days until a closed account is erased")
+    audit_days: float = _setting(
+        365.0, "days that the audit log keeps an event", least=1, most=36_500
+    )
     mail_url: str | None = _setting(
         None,
         "SMTP server, smtp://user:password@host:587 or smtps://…; unset prints mail to the log",

@@ -124,11 +124,9 @@ class Gate:
             if project is None:
                 return _hidden(who)
             member = None
-            if isinstance(who, credentials.Identity):
+            if isinstance(who, credentials.Identity) and who.user_id != project.owner_id:
                 member = await members.membership(tx, project.id, who.user_id)
-        facts = permissions.Facts(
-            project.owner_id, project.is_public, permissions.Role(project.guest_role)
-        )
+        facts = permissions.facts_of(project)
         found = access.access_of(who, project.id, facts, member, link=link)
         if permissions.judge(found, Right.DOCUMENT_READ) is not Verdict.ALLOWED:
             return _hidden(who)

@@ -23,10 +23,11 @@ import uvloop
 
 from api import app as rest
 from api import services
-from auth import closing
+from auth import closing, pruning
 from base import clock, db, embedded, errors, log, redis, settings, tasks
 from docstore import journal, migrate
 from syncserver import admission, http_protocol, hub, session, transport, upgrade, watch
+from syncserver.contained import contained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -219,18 +220,27 @@ async def _housekeeping(rooms: hub.Hub, reception: session.Reception, watcher: w
     while True:
         await asyncio.sleep(_TICK_SECONDS)
         now = clock.monotonic()
-        rooms.tick()
-        watcher.tick()
+        # Each on its own: what fails today must not be the end of the others for good.
+        with contained("rooms_tick"):
+            rooms.tick()
+        with contained("watch_tick"):
+            watcher.tick()
         if now - kept_alive > _KEEPALIVE_SECONDS:
             kept_alive = now
-            rooms.keep_alive()
+            with contained("keep_alive"):
+                rooms.keep_alive()
         if now - swept > _SWEEP_SECONDS:
             swept = now
-            reception.sweep()
+            with contained("sweep"):
+                reception.sweep()
 
 
 async def _erasing(parts: services.Services, grace: timedelta) -> None:
-    """Every hour, closed accounts whose time of grace is over. What fails is tried again the next hour."""
+    """Every hour, what is kept long enough: closed accounts after their grace, old events, dead invitations.
+
+    What fails is tried again the next hour, and does not keep the other.
+    """
+    keep = timedelta(days=parts.settings.audit_days)
     while True:
         try:
             erased = await closing.erase_due(
@@ -240,6 +250,12 @@ async def _erasing(parts: services.Services, grace: timedelta) -> None:
                 _log.info("accounts_erased", accounts=erased)
         except Exception:  # noqa: BLE001 (said above)
             _log.exception("erasing_failed")
+        try:
+            pruned = await pruning.prune(parts.database, clock.now(), keep)
+            if any(pruned):
+                _log.info("pruned", events=pruned.events, invitations=pruned.invitations)
+        except Exception:  # noqa: BLE001 (said above)
+            _log.exception("pruning_failed")
         await asyncio.sleep(_ERASE_SECONDS)
 
 

@@ -67,6 +67,11 @@ class Attendance:
             self._timed.add(visitor)
             self._earliest = min(ends if self._earliest is None else [*ends, self._earliest])
 
+    def postpone(self, visitor: Visitor, until: datetime) -> None:
+        """Somebody who is here may stay longer."""
+        visitor.until = until
+        self.add(visitor)
+
     def remove(self, visitor: Visitor) -> None:
         """Somebody has left; who never was here may leave, too."""
         self._timed.discard(visitor)

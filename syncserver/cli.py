@@ -48,6 +48,12 @@ class PasswordsDiffer(AppError):
     code = "passwords_differ"
 
 
+class NoServerHere(AppError):
+    """There is no server's data in this folder; name the right one with --data."""
+
+    code = "no_server_here"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code of the process."""
     parser = _parser()
@@ -275,6 +281,11 @@ def _operate(config: Settings, action: Callable[[Operation], Awaitable[T]]) -> T
     from docstore import migrate
     from syncserver import users
 
+    if config.database_url is None and not (config.data / "postgres").is_dir():
+        # Or a mistyped folder would get a cluster, and an administrator, of its own.
+        raise NoServerHere(
+            f"{config.data} is not the data folder of a server; name it with --data, or start one there"
+        )
     with _database(config) as database_url, _redis(config) as redis_url:
         migrate.upgrade(database_url)
         return asyncio.run(users.run(config, database_url, redis_url, action))

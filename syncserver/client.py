@@ -8,7 +8,7 @@ has read what it had. So a slow reader costs one flag, not a copy of the room's 
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from syncserver.wire import frames, yjs
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from syncserver import connection
+
+_FOR_GOOD: Final = range(4400, 4500)
+"""Close codes after which a stock client does not come back by itself."""
 
 
 class Hold(IntFlag):
@@ -67,7 +70,8 @@ class Client:
     `behind` is the state vector up to which the client surely has everything once its transport drains; None
     while it keeps up. `missed` says that something was left out since. `told` is cleared by the housekeeping and
     set by whatever is written, `resyncing` counts the bytes of a fresh state that are under way to it. `asking`
-    counts the acknowledgements that it waits for, `asks_next` is the newest of those that were too many.
+    counts the acknowledgements that it waits for, `asks_next` is the newest of those that were too many. `on_expelled`
+    is told when the client is closed for good; its socket may be there for seconds more.
     """
 
     __slots__ = (
@@ -84,6 +88,7 @@ class Client:
         "may_edit",
         "missed",
         "missed_presence",
+        "on_expelled",
         "resyncing",
         "since",
         "told",
@@ -122,6 +127,7 @@ class Client:
         self.since = 0.0
         self.asking = 0
         self.asks_next: bytes | None = None
+        self.on_expelled: Callable[[Client], None] | None = None
 
     def refuse(self, why: connection.Refusal) -> None:
         """An update of this client was not taken: its document and ours part ways here."""
@@ -133,6 +139,8 @@ class Client:
             self.closed = True
             self.connection.close(code, reason)
             self.wire.close(int(code), reason)
+            if code in _FOR_GOOD and self.on_expelled is not None:
+                self.on_expelled(self)
 
     def warn(self, reason: str) -> None:
         """Tell a reader, once, that its edits are not taken. Stock clients print it to their console."""

@@ -331,7 +331,7 @@ class Hub:
             live.distrust()
             raise ports.RoomUnavailable from poison
 
-    async def apply(self, document_id: int, update: bytes, author: UUID) -> ports.Applied:
+    async def apply(self, document_id: int, update: bytes, author: UUID | None) -> ports.Applied:
         """Apply an update as one more writer in the room; returns once it is durable."""
         live = await self._settled(document_id)
         submission = Submission(author)

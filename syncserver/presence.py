@@ -5,8 +5,8 @@ Promises:
 1. An id belongs to the live connection that announced it. Nobody else can change or remove it.
 2. A client that comes back on a new socket within the grace period, or while its old socket is
    half dead, is never seen to leave.
-3. A client that is gone is removed: at once if it says so, after the grace period if its socket
-   died, after the time to live if it fell silent. No ghosts.
+3. A client that is gone is removed: at once if it says so or was expelled, after the grace period
+   if its socket died, after the time to live if it fell silent. No ghosts.
 4. What is relayed says who is speaking: identity comes from the connection, not from the client.
 
 Pure: times are arguments (seconds, monotonic), connections are numbers that are never used twice.
@@ -35,6 +35,9 @@ __all__ = ["Presence", "PresenceUser", "Received"]
 MAX_STATES_PER_MESSAGE: Final = 16_384
 """A client sends back all that it was greeted with in one message, so this bounds rooms, not
 clients. How many of them are read is another question, see `Presence.receive`."""
+
+_LONG_AGO: Final = float("-inf")
+"""When somebody has left for whom there is no grace."""
 
 
 class Received(NamedTuple):
@@ -90,6 +93,15 @@ class Presence:
     def leave(self, connection: int, now: float) -> None:
         """The socket is gone, known or not: its states enter the grace period."""
         self._owners.leave(connection, now)
+
+    def expel(self, connection: int, now: float) -> list[State]:
+        """A client is shut out, known or not. Returns removals to broadcast now, as `due` does.
+
+        There is no grace: nobody waits for it to come back. Only what it took from another live
+        socket, which has yet to be settled, goes back there.
+        """
+        self._owners.leave(connection, _LONG_AGO)
+        return self._owners.expired(now)
 
     def receive(self, connection: int, payload: bytes, now: float) -> Received:
         """An awareness message of a connection; any bytes, all or nothing.

@@ -109,6 +109,7 @@ class Room:
     def join(self, newcomer: client.Client) -> None:
         """Take a client in: ask for what it has, and tell it who is here."""
         self.clients[newcomer.id] = newcomer
+        newcomer.on_expelled = self._expelled
         newcomer.since = clock.monotonic()
         self.idle_since = None
         user = None
@@ -122,17 +123,30 @@ class Room:
         if greeting:
             newcomer.write(greeting)
 
-    def leave(self, leaver: client.Client) -> None:
-        """A socket is gone. Its presence stays for the grace period, in case it comes back at once."""
+    def leave(self, leaver: client.Client, *, for_good: bool = False) -> None:
+        """A socket is gone. Its presence stays for the grace period, in case it comes back at once.
+
+        Not of somebody who has to go for good: of whom `Client.close` told so, it went before.
+        """
         leaver.closed = True
+        leaver.on_expelled = None
         self._joiners.pop(leaver, None)
         if self.clients.pop(leaver.id, None) is None:
             return
         self._laggards.left(leaver)
         now = clock.monotonic()
-        self.presence.leave(leaver.id, now)
+        if for_good:
+            self._expelled(leaver)
+        else:
+            self.presence.leave(leaver.id, now)
         if not self.clients:
             self.idle_since = now
+
+    def _expelled(self, one: client.Client) -> None:
+        gone = self.presence.expel(one.id, clock.monotonic())
+        if gone:
+            self._tell(gone)
+            self._schedule()
 
     def permit(self, one: client.Client, *, may_edit: bool) -> None:
         """Somebody may edit from now on, or no more; what was said before in this turn counts as it was said."""

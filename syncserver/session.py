@@ -7,11 +7,11 @@ nothing itself.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from auth.credentials import Identity
 from auth.permissions import Right
-from base import db, log, metrics, redis, tasks
+from base import addresses, db, log, metrics, redis, tasks
 from syncserver import admission, client, connection, hub, room, transport, watch
 from syncserver.client import Hold
 from syncserver.connection import Code
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from base.settings import Settings
 
 _log = log.get("syncserver.session")
+
+_Party: TypeAlias = "UUID | str"
+"""Whose connections are counted together: an account, or where people without one come from."""
 
 
 class Reception:
@@ -47,7 +50,8 @@ class Reception:
         self._watch = watcher
         self._tasks = owner
         self._next_id = 1
-        self._by_user: dict[UUID, int] = {}
+        self._proxies = addresses.Proxies(settings.trusted_proxies)
+        self._held: dict[_Party, int] = {}
         self.sessions: set[Session] = set()
         self._limits = connection.Limits(settings.preauth_frames, settings.preauth_bytes)
 
@@ -85,18 +89,26 @@ class Reception:
         except Exception:
             newcomer.end(Code.SERVER_ERROR, "the room could not be opened")
             raise
-        self._enter(newcomer, answer, live)
+        self._enter(newcomer, answer, live, self._party(answer, request))
 
-    def _enter(self, newcomer: Session, answer: admission.Admitted, live: room.Room) -> None:
-        who = answer.who
+    def _party(self, answer: admission.Admitted, request: transport.Request) -> _Party:
+        if isinstance(answer.who, Identity):
+            return answer.who.user_id
+        # A guest is nobody in particular; where it comes from it cannot change for nothing.
+        return addresses.group(self._proxies.client(request.address, request.forwarded))
+
+    def _enter(
+        self, newcomer: Session, answer: admission.Admitted, live: room.Room, party: _Party
+    ) -> None:
         if newcomer.lost_already or newcomer.client.closed:
             return
-        if isinstance(who, Identity):
-            count = self._by_user.get(who.user_id, 0)
-            if count >= self._settings.connections_per_user:
-                newcomer.end(Code.TOO_MANY, f"you may have {count} connections at a time")
-                return
-            self._by_user[who.user_id] = count + 1
+        most = self._settings.connections_per_user
+        held = self._held.get(party, 0)
+        if held >= most:
+            newcomer.end(Code.TOO_MANY, _too_many(answer, most))
+            return
+        self._held[party] = held + 1
+        newcomer.party = party
         # No await since the room was found: it cannot have been unloaded in between.
         newcomer.enter(live, answer)
         self._watch.enter(newcomer)
@@ -107,13 +119,12 @@ class Reception:
         if leaver.admitted:
             self._watch.leave(leaver)
         self._rooms.connections = len(self.sessions)
-        author = leaver.client.author
-        if author is not None:
-            left = self._by_user.get(author, 0) - 1
-            if left > 0:
-                self._by_user[author] = left
+        if leaver.party is not None:
+            left = self._held[leaver.party] - 1
+            if left:
+                self._held[leaver.party] = left
             else:
-                self._by_user.pop(author, None)
+                del self._held[leaver.party]
 
     def sweep(self) -> None:
         """Every half a minute: a socket that has been silent is asked for a sign of life, then given up."""
@@ -146,6 +157,8 @@ class Session:
         self.until: datetime | None = None
         self.admitted: hub.Address | None = None
         """Whose room it entered."""
+        self.party: _Party | None = None
+        """Whom it is counted for; nobody before it has entered."""
         self.lost_already = False
         self._silent = False
 
@@ -185,7 +198,8 @@ class Session:
         self.lost_already = True
         self.client.closed = True
         if self._room is not None:
-            self._room.leave(self.client)
+            # Who said too much was told to stay away by the transport.
+            self._room.leave(self.client, for_good=self._socket.refused)
             self._room = None
         self._on_left(self)
 
@@ -248,3 +262,9 @@ class Session:
         else:
             self._silent = True
             self._socket.ping()
+
+
+def _too_many(answer: admission.Admitted, most: int) -> str:
+    if isinstance(answer.who, Identity):
+        return f"you may have {most} connections at a time"
+    return f"{most} connections without an account come from your address already; sign in"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from auth import accounts
-from auth.changes import AccountBarred, Changes
+from auth import accounts, links
+from auth.changes import AccountBarred, Changes, ProjectChanged
 from auth.identity import Identities
 from auth.passwords import Passwords
 from base import clock, db, redis, settings
@@ -107,9 +107,12 @@ def disable(name: str) -> Callable[[Operation], Awaitable[str]]:
         async with on.database.transaction() as tx:
             found = await _find(tx, name)
             await accounts.disable(tx, found.id, clock.now())
+            linked = await links.opened_by(tx, found.id)
         # Also for one that was locked before: perhaps Redis was away then.
         await on.identities.end_all(found.id)
         await on.changes.tell(AccountBarred(found.id))
+        for project_id in linked:
+            await on.changes.tell(ProjectChanged(project_id))
         return found.username
 
     return action

@@ -1,18 +1,18 @@
 """Access, watched while people are in their rooms: who may do less, or nothing any more, finds out within a second.
 
 Hears changes (`auth.changes`), asks the database what is true now and tells the visitors. Does the same for
-everybody after changes may have been missed, and slowly all the time. Time ends what has an end. While the database
-or Redis is away everything stays as it was, and is judged as soon as they are back. Knows visitors; not rooms.
+everybody after changes may have been missed, and slowly all the time. Time ends what has an end; whether a session
+was refreshed meanwhile only the session knows. While the database or Redis is away everything stays as it was, and is
+judged as soon as they are back. Knows visitors; not rooms.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from auth import access, changes, keys, links, members, permissions
+from auth import access, accounts, changes, keys, links, members, permissions
 from auth.credentials import Guest, Identity, Kind
 from base import clock, log, metrics
 from base.errors import AppError
@@ -20,14 +20,16 @@ from docstore import projects
 from docstore.errors import ProjectNotFound
 from syncserver.attendance import Attendance, Place
 from syncserver.connection import Code
+from syncserver.contained import each
+from syncserver.recent import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from auth.identity import Identities
-    from base.db import Database, Tx
+    from base.db import Database
     from base.tasks import Tasks
     from syncserver.attendance import Visitor
 
@@ -37,9 +39,10 @@ _RETRY_SECONDS: Final = 1.0
 _SWEEP_SECONDS: Final = 60.0
 """How often everybody is judged although nothing was heard."""
 _AT_ONCE: Final = 500
-"""Sessions or keys that are asked about in one question."""
-_REMEMBERED: Final = 1000
-"""Changes that an admission under way is compared with; if there were more it begins again."""
+"""Sessions, keys or accounts that are asked about in one question."""
+
+
+_Check: TypeAlias = "Callable[[Sequence[UUID]], Awaitable[set[UUID]]]"
 
 
 class Watch:
@@ -62,12 +65,19 @@ class Watch:
         self._someday: dict[UUID, None] = {}
         self._projects = asyncio.Event()
         self._credentials = asyncio.Event()
+        self._over: set[UUID] = set()
+        """Sessions whose access token, as far as is known here, has ended for somebody."""
+        self._overdue = asyncio.Event()
         self._swept = clock.monotonic()
-        self._recent: deque[UUID | None] = deque(maxlen=_REMEMBERED)
-        self.heard = 0
-        """How many changes there were; see `stale`."""
+        self._recent = Recent()
         owner.spawn("watch_projects", self._judge_projects())
         owner.spawn("watch_credentials", self._check_credentials())
+        owner.spawn("watch_ends", self._ask_for_ends())
+
+    @property
+    def heard(self) -> int:
+        """How many changes there were; see `stale`."""
+        return self._recent.heard
 
     # -- who is here --------------------------------------------------------------------------------------------
 
@@ -84,13 +94,10 @@ class Watch:
 
         Then what the database said may be older than the change, and nobody will look again.
         """
-        missed = self.heard - since
-        if missed > len(self._recent):
-            return True
-        concerns = {None, project_id}
+        concerns = {project_id}
         if isinstance(who, Identity):
             concerns |= {who.user_id, who.credential}
-        return any(each in concerns for each in islice(reversed(self._recent), missed))
+        return self._recent.concerned(since, concerns)
 
     # -- what is heard ------------------------------------------------------------------------------------------
 
@@ -98,47 +105,54 @@ class Watch:
         """Listener of `auth.changes.Changes`: end what has ended, look again at what may have changed."""
         match change:
             case changes.ProjectChanged(project_id=project):
-                self._note(project)
+                self._recent.note([project])
                 self._look(project)
             case changes.SessionsEnded(session_ids=sessions):
+                self._recent.note(sessions)
                 for session in sessions:
-                    self._note(session)
                     self._end(Kind.SESSION, session, "session_ended")
             case changes.SessionRenewed(session_id=session, until=until):
-                for one in self._present.of(Kind.SESSION, session):
-                    if one.until is not None:
-                        one.until = max(one.until, until)
+                self._renewed(session, until)
             case changes.KeyRevoked(key_id=key):
-                self._note(key)
+                self._recent.note([key])
                 self._end(Kind.KEY, key, "key_revoked")
             case changes.AccountBarred(user_id=user):
                 # Its sessions and its keys alike.
-                self._note(user)
+                self._recent.note([user])
                 self._end(Place.USER, user, "session_ended")
             case changes.EverythingMayHaveChanged():
-                self._note(None)
+                self._recent.note(None)
                 self._look_at_all()
 
     def tick(self) -> None:
         """Several times a second: end what time has ended; once a minute look at everybody."""
         now = self._now()
-        for one in self._present.due(now):
-            if one.until is not None and one.until <= now:
-                one.end(Code.SIGN_IN_AGAIN, "token_expired")
-            else:
-                # The link that was brought besides; an account may have more than that.
-                one.link = None
-                self._look(one.project_id)
+        each("visitor_not_ended", self._present.due(now), lambda one: self._is_due(one, now))
         if clock.monotonic() - self._swept > _SWEEP_SECONDS:
             self._look_at_all()
 
-    def _note(self, what: UUID | None) -> None:
-        self._recent.append(what)
-        self.heard += 1
+    def _is_due(self, one: Visitor, now: datetime) -> None:
+        if one.link is not None and one.link.expires_at is not None and one.link.expires_at <= now:
+            # It was brought besides; an account may have more than that.
+            one.link = None
+            self._look(one.project_id)
+        if one.until is None or one.until > now:
+            return
+        if isinstance(one.who, Identity) and one.who.kind is Kind.SESSION:
+            # It may have been refreshed where we did not hear of it, or before this one came in.
+            self._over.add(one.who.credential)
+            self._overdue.set()
+        else:
+            _sign_in_again(one, "token_expired")
+
+    def _renewed(self, session: UUID, until: datetime) -> None:
+        for one in self._present.of(Kind.SESSION, session):
+            if one.until is not None and one.until < until:
+                self._present.postpone(one, until)
 
     def _end(self, kind: Place | Kind, which: UUID, reason: str) -> None:
-        for one in self._present.of(kind, which):
-            one.end(Code.SIGN_IN_AGAIN, reason)
+        found = self._present.of(kind, which)
+        each("visitor_not_ended", found, lambda one: _sign_in_again(one, reason))
 
     def _look(self, project_id: UUID) -> None:
         self._urgent.setdefault(project_id, clock.monotonic())
@@ -189,47 +203,100 @@ class Watch:
             try:
                 project = await projects.get(tx, project_id)
             except ProjectNotFound:
-                for one in visitors:
-                    one.end(Code.GONE, "the project was deleted")
+                each(
+                    "visitor_not_ended",
+                    visitors,
+                    lambda one: one.end(Code.GONE, "the project was deleted"),
+                )
                 return
             people = {one.who.user_id for one in visitors if isinstance(one.who, Identity)}
             known = await members.memberships(tx, project_id, people) if people else {}
             shown = {link.link_id for one in visitors for link in _links(one)}
             doors = await links.alive(tx, project_id, shown, now) if shown else {}
-        facts = permissions.Facts(
-            project.owner_id, project.is_public, permissions.Role(project.guest_role)
-        )
-        for one in visitors:
+        facts = permissions.facts_of(project)
+
+        def judge(one: Visitor) -> None:
             member = known.get(one.who.user_id) if isinstance(one.who, Identity) else None
             who = _as_is(one.who, doors) if isinstance(one.who, Guest) else one.who
             link = _as_is(one.link, doors) if one.link is not None else None
             one.judged(access.access_of(who, project_id, facts, member, link=link))
 
+        failed = each("visitor_not_judged", visitors, judge)
+        # Nobody keeps what may have been taken because it could not be told to them.
+        each("visitor_not_ended", failed, _let_come_again)
+
     async def _check_credentials(self) -> None:
-        """Sessions and keys of which nobody said that they ended; open sockets keep sessions alive."""
+        """Accounts, keys and sessions of which nobody said that they ended."""
+        checks: tuple[tuple[Place | Kind, _Check, str], ...] = (
+            (Place.USER, self._active, "session_ended"),
+            (Kind.KEY, self._valid, "key_revoked"),
+            (Kind.SESSION, self._alive, "session_ended"),
+        )
         while True:
             await self._credentials.wait()
             self._credentials.clear()
-            try:
-                for some in _portions(self._present.ids(Kind.SESSION)):
-                    alive = await self._identities.alive(some)
-                    self._end_all_but(Kind.SESSION, some, alive, "session_ended")
-                    await self._identities.touch(alive)
-                for some in _portions(self._present.ids(Kind.KEY)):
-                    async with self._database.connection() as tx:
-                        alive = await self._keys(tx, some)
-                    self._end_all_but(Kind.KEY, some, alive, "key_revoked")
-            except Exception as problem:  # noqa: BLE001 (as above)
-                _tell("credentials_not_checked", problem)
+            missed = False
+            for kind, check, reason in checks:
+                # One by one: of the database and Redis one may be there while the other is away.
+                try:
+                    for some in _portions(self._present.ids(kind)):
+                        for gone in set(some) - await check(some):
+                            self._end(kind, gone, reason)
+                except Exception as problem:  # noqa: BLE001 (as above)
+                    _tell(f"{kind}_not_checked", problem)
+                    missed = True
+            if missed:
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._credentials.set()
 
-    async def _keys(self, tx: Tx, some: Sequence[UUID]) -> set[UUID]:
-        return await keys.alive(tx, some, self._now())
+    async def _active(self, users: Sequence[UUID]) -> set[UUID]:
+        async with self._database.connection() as tx:
+            return await accounts.active(tx, users)
 
-    def _end_all_but(self, kind: Kind, some: Sequence[UUID], alive: set[UUID], reason: str) -> None:
-        for gone in set(some) - alive:
-            self._end(kind, gone, reason)
+    async def _valid(self, some: Sequence[UUID]) -> set[UUID]:
+        async with self._database.connection() as tx:
+            return await keys.alive(tx, some, self._now())
+
+    async def _alive(self, sessions: Sequence[UUID]) -> set[UUID]:
+        alive = await self._identities.alive(sessions)
+        # Open sockets keep them alive.
+        await self._identities.touch(alive)
+        return alive
+
+    async def _ask_for_ends(self) -> None:
+        """Of sessions whose time has come as far as we know; they stay until there is an answer."""
+        while True:
+            await self._overdue.wait()
+            self._overdue.clear()
+            try:
+                while self._over:
+                    some = list(islice(self._over, _AT_ONCE))
+                    ends = await self._identities.ends_of(some)
+                    self._over.difference_update(some)
+                    self._end_or_postpone(some, ends)
+            except Exception as problem:  # noqa: BLE001 (as above)
+                _tell("ends_not_known", problem)
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._overdue.set()
+
+    def _end_or_postpone(self, sessions: Iterable[UUID], ends: Mapping[UUID, datetime]) -> None:
+        now = self._now()
+        for session in sessions:
+            if session not in ends:
+                self._end(Kind.SESSION, session, "session_ended")
+                continue
+            self._renewed(session, ends[session])
+            found = self._present.of(Kind.SESSION, session)
+            over = [one for one in found if one.until is not None and one.until <= now]
+            each("visitor_not_ended", over, lambda one: _sign_in_again(one, "token_expired"))
+
+
+def _sign_in_again(one: Visitor, reason: str) -> None:
+    one.end(Code.SIGN_IN_AGAIN, reason)
+
+
+def _let_come_again(one: Visitor) -> None:
+    one.end(Code.SERVER_ERROR, "what you may do could not be looked at")
 
 
 def _links(visitor: Visitor) -> Generator[Guest]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from api.shapes.common import Page, Refused, documented, utc
+from api.shapes.common import Page, Refused, camel, documented, utc
 from auth.audit import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from auth.audit import Event as Stored
 
 
@@ -52,7 +54,7 @@ class AuditEvent(Struct, frozen=True, rename="camel"):
             project_id=stored.project_id,
             ip=stored.ip,
             user_agent=stored.user_agent,
-            detail=stored.detail,
+            detail=_spelled(stored.detail),
         )
 
 
@@ -61,3 +63,13 @@ class AuditEvents(Struct, frozen=True, rename="camel"):
 
     items: list[AuditEvent]
     next_cursor: str | None
+
+
+def _spelled(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Names as JSON has them, also within what is named."""
+    return {
+        camel(name): _spelled(cast("Mapping[str, Any]", value))
+        if isinstance(value, dict)
+        else value
+        for name, value in detail.items()
+    }

@@ -80,6 +80,11 @@ def plain(path: str, text: str, unwanted: re.Pattern[str] = NOT_IN_LINES) -> str
     return text
 
 
+def camel(name: str) -> str:
+    """A name of ours as JSON has it."""
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
+
+
 def utc(moment: datetime) -> datetime:
     """The same instant, written in UTC."""
     return moment.astimezone(UTC)

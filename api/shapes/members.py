@@ -26,7 +26,10 @@ TOKEN_LONGEST = 200
 
 
 class PermissionChanges(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Fine permissions to give or take; what is left out stays, or is the role's own."""
+    """Fine permissions to give or take; what is left out stays, or is the role's own.
+
+    `canAddStems` and `canDeleteStems` are recorded and told, and not yet enforced inside a document.
+    """
 
     can_edit: bool | UnsetType = UNSET
     can_add_stems: bool | UnsetType = UNSET

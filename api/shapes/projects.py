@@ -51,7 +51,11 @@ class ProjectChanges(msgspec.Struct, rename="camel", forbid_unknown_fields=True)
 
 
 class Permissions(msgspec.Struct, frozen=True, rename="camel"):
-    """What somebody may do, each for itself."""
+    """What somebody may do, each for itself.
+
+    `canAddStems` and `canDeleteStems` are recorded and told, and not yet enforced inside a document.
+    Who must not change anything needs `canEdit` off.
+    """
 
     can_edit: bool
     can_add_stems: bool

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from api.shapes import members, projects
 from auth.permissions import ADJUSTABLE, FINE, RIGHTS, Right, Role
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rights.md").read_text()
@@ -31,6 +32,15 @@ def test_every_fine_permission_has_its_line() -> None:
         (msgspec_name(name), right.value, cell(Role.EDITOR, name), cell(Role.VIEWER, name))
         for name, right in FINE.items()
     ]
+
+
+def test_what_is_not_enforced_yet_is_said_wherever_it_is_shown() -> None:
+    told = (PAGE, projects.Permissions.__doc__, members.PermissionChanges.__doc__)
+    for said in told:
+        assert re.search(
+            r"`canAddStems` and `canDeleteStems` are [\w\s,]*not (yet )?enforced inside\s+a document",
+            said or "",
+        )
 
 
 def msgspec_name(name: str) -> str:

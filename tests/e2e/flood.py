@@ -2,8 +2,9 @@
 
     python flood.py HOST PORT COUNT < the request, as bytes
 
-Prints how often each status was answered, as JSON. Knows sockets and status lines only: what is
-measured meanwhile must not wait for a client library.
+Where the request says NUMBER, each has a number of its own instead. Prints how often each status was
+answered, as JSON. Knows sockets and status lines only: what is measured meanwhile must not wait for
+a client library.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import asyncio
 import collections
 import json
 import sys
+
+NUMBER = "0number0"
 
 
 async def once(host: str, port: int, request: bytes) -> str:
@@ -29,7 +32,8 @@ async def once(host: str, port: int, request: bytes) -> str:
 async def main(host: str, port: int, count: int, request: bytes) -> dict[str, int]:
     answers: collections.Counter[str] = collections.Counter()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(once(host, port, request)) for _ in range(count)]
+        requests = (request.replace(NUMBER.encode(), b"%08d" % each) for each in range(count))
+        tasks = [group.create_task(once(host, port, each)) for each in requests]
     answers.update(task.result() for task in tasks)
     return dict(answers)
 

@@ -11,6 +11,7 @@ from syncserver import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -62,3 +63,11 @@ def test_a_mistake_is_one_sentence(user: Callable[..., str]) -> None:
 def test_the_empty_password_of_a_closed_pipe_makes_no_account(user: Callable[..., str]) -> None:
     user("create", "ada", "ada@example.org", password="", code=1)
     assert user("list") == ""
+
+
+def test_a_folder_without_a_server_gets_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["user", "list", "--data", str(tmp_path / "stray")]) == 1
+    assert "is not the data folder of a server" in capsys.readouterr().err
+    assert not (tmp_path / "stray").exists()

@@ -52,18 +52,21 @@ CREATE TABLE api_keys (
     last_used_at timestamptz
 );
 CREATE INDEX api_keys_of_user ON api_keys (user_id);
+CREATE INDEX api_keys_of_project ON api_keys (project_id) WHERE project_id IS NOT NULL;
 
 ALTER TABLE projects
     ADD COLUMN guest_role text NOT NULL DEFAULT 'none'
         CHECK (guest_role IN ('none', 'viewer', 'editor'));
 
--- `fine`: where a collaborator's permissions differ from those of the role.
+-- `fine`: where a collaborator's permissions differ from those of the role. `token_sha256`: of the
+-- invitation that was taken, so that its letter still leads here.
 CREATE TABLE project_collaborators (
     project_id uuid NOT NULL REFERENCES projects ON DELETE CASCADE,
     user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
     role text NOT NULL CHECK (role IN ('admin', 'editor', 'viewer')),
     fine jsonb NOT NULL DEFAULT '{}',
     invited_by uuid,
+    token_sha256 bytea,
     joined_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (project_id, user_id)
@@ -83,6 +86,7 @@ CREATE TABLE project_invitations (
     UNIQUE (project_id, email)
 );
 CREATE INDEX project_invitations_of_email ON project_invitations (email);
+CREATE INDEX project_invitations_of_inviter ON project_invitations (invited_by);
 
 CREATE TABLE project_links (
     id uuid PRIMARY KEY,
@@ -95,6 +99,7 @@ CREATE TABLE project_links (
     expires_at timestamptz
 );
 CREATE INDEX project_links_of_project ON project_links (project_id);
+CREATE INDEX project_links_of_maker ON project_links (created_by);
 
 -- No foreign keys: what happened stays true when somebody or something is gone.
 CREATE TABLE audit_events (
@@ -109,16 +114,21 @@ CREATE TABLE audit_events (
     detail jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX audit_events_of_user ON audit_events (user_id, id DESC);
+CREATE INDEX audit_events_of_actor ON audit_events (actor_id, id DESC);
+-- Whose browser an event names: the actor's, or theirs who did it to themselves.
+CREATE INDEX audit_events_from ON audit_events (coalesce(actor_id, user_id));
 CREATE INDEX audit_events_of_project ON audit_events (project_id, id DESC);
 CREATE INDEX audit_events_by_kind ON audit_events (kind, id DESC);
 """
 
+# What projects belong to stays: an account without a password gets a hash that is well formed (the
+# older version asks bcrypt about it) and that no password is known for.
 DOWNGRADE = """
 DROP TABLE audit_events, project_links, project_invitations, project_collaborators, api_keys,
     user_preferences;
 DROP VIEW people;
 ALTER TABLE projects DROP COLUMN guest_role;
-DELETE FROM users WHERE password_hash IS NULL;
+UPDATE users SET password_hash = '$2b$12$' || repeat('.', 53) WHERE password_hash IS NULL;
 ALTER TABLE users
     ALTER COLUMN password_hash SET NOT NULL,
     DROP COLUMN display_name, DROP COLUMN avatar_url, DROP COLUMN bio,

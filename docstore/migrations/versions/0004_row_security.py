@@ -105,7 +105,7 @@ CREATE FUNCTION syncsphere_crowd(project uuid) RETURNS bigint
 ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON users FOR ALL TO syncsphere_member
     USING (id = syncsphere_user()) WITH CHECK (id = syncsphere_user());
--- Not the hash of the password, nor whether somebody is an administrator.
+-- Not the hash of the password. Whether one is an administrator is there to read, not to change.
 GRANT SELECT (id, email, username, username_key, display_name, avatar_url, bio, email_verified_at,
         is_admin, oauth_provider, created_at, updated_at, last_login_at, disabled_at, closed_at),
     UPDATE (username, username_key, display_name, avatar_url, bio, updated_at)

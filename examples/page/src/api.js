@@ -46,7 +46,7 @@ const call = async (method, path, { session, body } = {}) =>
 
 const remember = (session) => localStorage.setItem(REMEMBERED, JSON.stringify(session))
 
-/** Sign in; remembers the account. Returns `{token, expiresAt, refreshToken, user, …}`. */
+/** Sign in by address or name; remembers the account. Returns `{token, expiresAt, refreshToken, user, …}`. */
 export const login = async (email, password) => {
   const session = await ask('POST', 'api/auth/login', { body: { email, password } })
   remember(session)
@@ -61,6 +61,15 @@ export const register = async (email, username, password) => {
 
 /** Prove the account's address with the code that was sent to it. */
 export const verifyEmail = (session, code) => ask('POST', 'api/auth/verify-email', { body: { email: session.user.email, code } })
+
+/** Set a new password with the token from the letter; every session ends. */
+export const resetPassword = (token, password) => ask('POST', 'api/auth/reset-password', { body: { token, password } })
+
+/** Have the way to a new password sent, if the address has an account. */
+export const forgotPassword = (email) => ask('POST', 'api/auth/forgot-password', { body: { email } })
+
+/** Take the invitation from a letter. Returns `{projectId, role}`. */
+export const acceptInvitation = (session, token) => call('POST', 'api/invitations/accept', { session, body: { token } })
 
 export const logout = async (session) => {
   forget()

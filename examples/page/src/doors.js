@@ -1,7 +1,7 @@
 /**
  * The screens before the studio: sign in or register, and the list of projects.
  */
-import { createProject, forget, login, logout, projects, register, remembered } from './api.js'
+import { createProject, forget, forgotPassword, login, logout, projects, register, remembered, resetPassword } from './api.js'
 import { fill, h } from './dom.js'
 import { INSTRUMENTS } from './pattern.js'
 
@@ -36,7 +36,7 @@ const tabs = (creating, show) => h('div', { class: 'tabs' },
   h('button', { type: 'button', 'aria-pressed': String(!creating), onclick: () => show(false) }, 'Sign in'))
 
 const form = (creating, problem, onSession) => {
-  const email = h('input', { name: 'email', type: 'email', autocomplete: 'email', required: true })
+  const email = h('input', { name: 'email', type: creating ? 'email' : 'text', autocomplete: creating ? 'email' : 'username', required: true })
   const username = h('input', { name: 'username', autocomplete: 'nickname', required: true, minlength: 3, maxlength: 32 })
   const password = h('input', { name: 'password', type: 'password', required: true, minlength: creating ? 8 : 1, autocomplete: creating ? 'new-password' : 'current-password' })
   const button = h('button', { class: 'primary wide', type: 'submit' }, creating ? 'Create account' : 'Sign in')
@@ -53,10 +53,24 @@ const form = (creating, problem, onSession) => {
     }
   }
   return h('form', { onsubmit: submit },
-    h('label', {}, 'E-mail', email),
+    h('label', {}, creating ? 'E-mail' : 'E-mail or name', email),
     creating ? h('label', {}, 'Name that others see', username) : null,
     h('label', {}, 'Password', password),
-    button)
+    button,
+    creating ? null : h('button', { class: 'link', type: 'button', onclick: () => { if (email.reportValidity()) forgotPassword(email.value).then(() => { problem.textContent = 'If there is such an account, a letter is on its way.' }, (error) => { problem.textContent = error.message }) } }, 'Forgot your password?'))
+}
+
+/** Who followed the link in a letter sets a new password. */
+export const newPassword = ({ token, onDone }) => {
+  const problem = h('p', { class: 'problem', role: 'alert' })
+  const password = h('input', { name: 'password', type: 'password', required: true, minlength: 8, autocomplete: 'new-password' })
+  const submit = (event) => {
+    event.preventDefault()
+    resetPassword(token, password.value).then(onDone, (error) => { problem.textContent = error.message })
+  }
+  return h('main', { class: 'doors' }, hero(), h('div', { class: 'card' },
+    h('form', { onsubmit: submit }, h('label', {}, 'New password', password), h('button', { class: 'primary wide', type: 'submit' }, 'Set password')),
+    problem))
 }
 
 /** The account's projects, and a new one. */

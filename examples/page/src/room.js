@@ -12,6 +12,9 @@ import { IndexeddbPersistence } from 'y-indexeddb'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 
+const SYNC = 0
+const STEP1 = 0
+const DENIED = 2
 const ACKNOWLEDGE = 102
 
 /** Answers that a person can act on, by close code. */
@@ -36,9 +39,10 @@ export class Ended extends Error {
 export class Room {
   /**
    * `onStatus({connection, saved, unsaved})`: connection is 'connecting', 'online' or 'offline'.
-   * `onEnd(code, sentence)`: the server closed for good. `ticket()`: a promise of what to enter with.
+   * `onEnd(code, sentence)`: the server closed for good. `onAsked()`: the server refused an edit, or
+   * asks for everything again: what one may do here may have changed. `ticket()`: a promise of what to enter with.
    */
-  constructor ({ id, ticket, onStatus, onEnd }) {
+  constructor ({ id, ticket, onStatus, onEnd, onAsked }) {
     this.doc = new Y.Doc()
     this.storage = new IndexeddbPersistence(`syncsphere:${id}`, this.doc)
     const base = new URL('sync', document.baseURI)
@@ -55,6 +59,13 @@ export class Room {
       this.durable = Math.max(this.durable, decoding.readVarUint(body))
       this.tell()
     }
+    const sync = this.provider.messageHandlers[SYNC]
+    this.provider.messageHandlers[SYNC] = (encoder, decoder, ...rest) => {
+      const again = this.provider.synced && decoder.arr[decoder.pos] === STEP1
+      sync(encoder, decoder, ...rest)
+      if (again) onAsked()
+    }
+    this.provider.messageHandlers[DENIED] = () => onAsked()
     this.provider.on('status', () => this.tell())
     this.provider.on('sync', (synced) => { if (synced) this.ask() })
     this.opened = false

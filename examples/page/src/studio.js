@@ -4,7 +4,7 @@
  * Puts the parts together and keeps the two indicators honest: whether we are connected, and
  * whether what was done here is on the server's disk.
  */
-import { changeProject, ticket, verifyEmail } from './api.js'
+import { changeProject, project as showProject, ticket, verifyEmail } from './api.js'
 import { h, setText } from './dom.js'
 import { Grid } from './grid.js'
 import { BPM, Pattern } from './pattern.js'
@@ -18,10 +18,11 @@ import { Stems } from './stems.js'
  * for good later on. Returns `{element, close}` once the document is here; throws an Ended if it
  * was refused.
  */
-export const openStudio = async ({ session, project, onHome, onEnd }) => {
+export const openStudio = async ({ session, project, onHome, onEnd, onAccess }) => {
   const editable = project.permissions.canEdit
   const indicators = makeIndicators(editable)
-  const room = new Room({ id: project.id, ticket: () => ticket(session, project.id), onStatus: indicators.show, onEnd })
+  const look = () => showProject(session, project.id).then((now) => { if (now.permissions.canEdit !== editable) onAccess() }, () => {})
+  const room = new Room({ id: project.id, ticket: () => ticket(session, project.id), onStatus: indicators.show, onEnd, onAsked: look })
   try {
     await room.loaded()
   } catch (error) {
@@ -145,7 +146,7 @@ const makeShare = (session, project) => {
     type: 'checkbox',
     onchange: () => changeProject(session, project.id, { isPublic: open.checked }).catch((error) => {
       open.checked = !open.checked
-      if (error.code === 'email_not_verified') box.append(makeProof(session))
+      if (error.code === 'email_not_verified' && box.querySelector('.proof') === null) box.append(makeProof(session))
     })
   })
   open.checked = project.isPublic

@@ -2,6 +2,9 @@
 
 A row is what a person of each kind is answered when the request itself is right. Written by hand,
 from what the product promises, and not made from `permissions.RIGHTS`: it is what that is held to.
+
+Fine permissions, keys, doors and links are `variants_table`'s. `canAddStems` and `canDeleteStems`
+are recorded and told to clients, and not yet enforced inside a document: no answer depends on them.
 """
 
 from __future__ import annotations
@@ -14,12 +17,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pycrdt
 from psycopg.types.json import Jsonb
 
+from api.route import OCTETS
 from base import clock, ids
 
 from .rest import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import httpx
+
+    from api.route import Route
 
     from .rest import Person, Rest
 
@@ -65,6 +73,21 @@ class World:
 
     async def path(self, **more: str) -> dict[str, str]:
         return {"project_id": self.project} | more
+
+    async def ask(self, route: Route, who: Person | None, token: str | None) -> httpx.Response:
+        """The right request for this route, made for `who` and sent with this token."""
+        sent = await TABLE[route.operation].make(self, who)
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        if sent.content is not None:
+            headers["Content-Type"] = OCTETS
+        return await self.rest.client.request(
+            route.method,
+            route.path.format(**sent.ids) if "{" in route.path else route.path,
+            headers=headers,
+            params=sent.params,
+            json=sent.json,
+            content=sent.content,
+        )
 
 
 async def _plain(world: World, _who: Person | None) -> Request:
@@ -271,21 +294,13 @@ TABLE: dict[str, Row] = {
     "links_index": members(_plain, 200, 200, NO, NO),
     "links_revoke": members(_link, 204, 204, NO, NO),
     "documents_snapshot": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
-    "documents_update": members(_update, 200, 200, 200, NO),
+    "documents_update": Row(_update, 200, 200, 200, NO, NO, HIDDEN, HIDDEN),
     "audit_index": accounts(403),
     "health_health": everybody(200),
     "health_ready": everybody(200),
     "health_numbers": everybody(200),
     "routes_specification": everybody(200),
 }
-
-FINE: dict[str, tuple[str, str, Answer, Answer]] = {
-    # permission: role, route, the answer with it and without it
-    "can_edit": ("editor", "documents_update", 200, NO),
-    "can_invite_others": ("editor", "members_add", 201, NO),
-    "can_export": ("viewer", "documents_snapshot", 200, NO),
-}
-"""What each fine permission opens over REST. Adding and deleting stems is judged inside documents."""
 
 
 async def world(rest: Rest, *, proven: bool = True) -> World:

@@ -6,42 +6,28 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from api.route import OCTETS, Auth, Route
+from api.route import Auth, Route
 from api.routes import ROUTES
-from auth import accounts, permissions
+from auth import accounts
 from base import clock
 
-from .access_table import FINE, KINDS, TABLE, World, prove, world
+from .access_table import KINDS, TABLE, World, world
 
 if TYPE_CHECKING:
     import httpx
 
     from .access_table import Answer, Row
-    from .rest import Person, Rest
+    from .rest import Rest
 
 BY_NAME = {route.operation: route for route in ROUTES}
 
 
-async def ask(here: World, route: Route, kind: str, who: Person | None = None) -> httpx.Response:
+async def ask(here: World, route: Route, kind: str) -> httpx.Response:
     """One right request for this route, by somebody of this kind."""
-    who = who or here.people.get(kind)
-    sent = await TABLE[route.operation].make(here, who)
-    headers: dict[str, str] = {}
+    who = here.people.get(kind)
     if who is not None:
-        headers["Authorization"] = f"Bearer {who.token}"
-    elif kind == "link":
-        headers["Authorization"] = f"Bearer {here.link}"
-    if sent.content is not None:
-        headers["Content-Type"] = OCTETS
-    path = route.path.format(**sent.ids) if "{" in route.path else route.path
-    return await here.rest.client.request(
-        route.method,
-        path,
-        headers=headers,
-        params=sent.params,
-        json=sent.json,
-        content=sent.content,
-    )
+        return await here.ask(route, who, who.token)
+    return await here.ask(route, None, here.link if kind == "link" else None)
 
 
 def answered(response: httpx.Response, expected: Answer, *, as_whom: str) -> None:
@@ -92,26 +78,6 @@ async def test_a_disabled_account_is_signed_out_of_everything(rest: Rest, operat
     path = route.path.format(**sent.ids) if "{" in route.path else route.path
     response = await owner(route.method, path, json=sent.json, content=sent.content)
     answered(response, (401, "session_ended"), as_whom="disabled")
-
-
-@pytest.mark.parametrize("name", FINE)
-@pytest.mark.parametrize("given", [True, False])
-async def test_a_fine_permission_opens_its_route_and_no_other(
-    rest: Rest, name: str, *, given: bool
-) -> None:
-    role, operation, with_it, without = FINE[name]
-    here = await world(rest)
-    someone = await here.collaborator(role, **{name: given})
-    await prove(rest, someone)
-    response = await ask(here, BY_NAME[operation], role, someone)
-    answered(response, with_it if given else without, as_whom=f"{role} with {name}={given}")
-    plain = TABLE["projects_show"].of(role)
-    answered(await ask(here, BY_NAME["projects_show"], role, someone), plain, as_whom=role)
-
-
-def test_every_fine_permission_is_spoken_for() -> None:
-    inside_documents = {"can_add_stems", "can_delete_stems"}
-    assert FINE.keys() | inside_documents == permissions.FINE.keys()
 
 
 async def _forget_the_others(rest: Rest) -> None:

@@ -16,6 +16,8 @@ from .crew import joined, linked, proven
 from .rest import refused
 
 if TYPE_CHECKING:
+    import httpx
+
     from base.errors import AppError
 
     from .rest import Rest
@@ -91,6 +93,43 @@ async def test_a_share_link_reads_and_an_account_with_one_edits(rest: Rest) -> N
     posted = await bert("POST", at(project, "updates"), content=edit(a=1), headers=both)
     assert posted.status_code == 200
     assert rest.rooms.applied[-1][1] == UUID(bert.user["id"])
+
+
+async def test_who_may_edit_by_the_door_does_so_over_rest_too(rest: Rest) -> None:
+    anna = await proven(rest)
+    project, open_to_all = await anna.project(), await anna.project(guestRole="editor")
+    token = (await linked(anna, project, role="editor"))["token"]
+    for made, headers in (
+        (project, {"Authorization": f"Bearer {token}"}),
+        (project, {"Share-Link": token}),
+        (open_to_all, {}),
+    ):
+        rest.rooms.applied.clear()
+        answer = await rest.client.post(at(made, "updates"), content=edit(a=1), headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert [author for _, author in rest.rooms.applied] == [None]
+    bert = await rest.person()
+    by_account = await bert("POST", at(open_to_all, "updates"), content=edit(b=1))
+    assert by_account.status_code == 200
+
+
+async def test_who_may_only_look_is_told_what_would_help(rest: Rest) -> None:
+    anna, bert = await proven(rest), await rest.person()
+    private, public = await anna.project(), await anna.project(isPublic=True)
+    token = (await linked(anna, private, role="viewer"))["token"]
+
+    async def post(project: dict[str, Any], **headers: str) -> httpx.Response:
+        return await rest.client.post(at(project, "updates"), content=edit(a=1), headers=headers)
+
+    refused(await post(public), 401, "token_missing")
+    refused(await post(private), 404, "project_not_found")
+    for shown in ({"Authorization": f"Bearer {token}"}, {"Share-Link": token}):
+        refused(await post(private, **shown), 403, "not_allowed")
+        # Elsewhere the link is nothing; but something was shown.
+        refused(await post(public, **shown), 403, "not_allowed")
+    refused(await bert("POST", at(public, "updates"), content=edit(a=1)), 403, "not_allowed")
+    refused(await post(public, Authorization="Bearer nobody's"), 401, "token_invalid")
+    assert rest.rooms.applied == []
 
 
 async def test_an_update_that_comes_twice_changes_nothing(rest: Rest) -> None:

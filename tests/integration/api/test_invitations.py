@@ -77,7 +77,7 @@ async def test_a_letter_holds_a_link_where_we_have_a_page(rest: Rest, mailbox: p
     anna, bert = await proven(rest), await rest.person()
     await invited(anna, await anna.project(), NEW)
     assert (
-        f"https://music.example/invite?token={mailbox.token(NEW)}" in mailbox.letters(NEW)[0].text
+        f"https://music.example/#invite={mailbox.token(NEW)}" in mailbox.letters(NEW)[0].text
     )
     assert (await take(bert, mailbox.token(NEW))).status_code == 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -9,17 +10,19 @@ import httpx
 import pytest
 
 import base.redis
-from api import app
+from api import app, services, testing
 from auth.ratelimit import Limits
 from base import embedded
 from base.addresses import Proxies
+from base.db import Database
 
-from .rest import PASSWORD, refused
+from .rest import PASSWORD, SECRET, refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from base.db import Tx
     from base.redis import Redis
 
     from .rest import Rest
@@ -100,6 +103,46 @@ async def test_guarded_routes_are_counted_before_anything_is_looked_at(door: Doo
     answer = await client.post("/api/auth/login", json={"name": "anna", "password": PASSWORD})
     refused(answer, 429, "too_many_requests")
     assert (await client.get("/api/health")).status_code == 200
+
+
+class Counted(Database):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncGenerator[Tx]:
+        self.asked += 1
+        async with super().connection() as tx:
+            yield tx
+
+
+@pytest.mark.parametrize("credential", ["ssk_" + "x" * 43, "ssl_" + "x" * 43])
+async def test_over_the_limit_a_made_up_credential_costs_the_database_nothing(
+    rest: Rest, shared_url: str, credential: str
+) -> None:
+    own = await Counted.open(shared_url, size=2)
+    assert isinstance(own, Counted)
+    settings = dataclasses.replace(rest.services.settings, rate_limit_per_minute=3)
+    server = app.build(
+        services.assemble(
+            settings=settings,
+            database=own,
+            redis=rest.services.redis,
+            rooms=rest.rooms,
+            secret=SECRET,
+        )
+    )
+    made_up = {"Authorization": f"Bearer {credential}", "Share-Link": "ssl_" + "y" * 43}
+    async with testing.client(server) as client:
+        answers = [(await client.get(READ, headers=made_up)).status_code for _ in range(4)]
+        assert answers == [401, 401, 401, 429]
+        before = own.asked
+        answer = await client.get(READ, headers=made_up)
+    assert own.asked == before > 0
+    await own.close()
+    refused(answer, 429, "too_many_requests")
+    assert answer.headers["ratelimit-remaining"] == "0"
 
 
 async def test_without_redis_nobody_may_try_a_password(rest: Rest, tmp_path: Path) -> None:

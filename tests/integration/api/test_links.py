@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 import pytest
 
 from auth import links
 from auth.changes import ProjectChanged
+from auth.permissions import Role
 
 from .crew import at, joined, linked, proven
 from .rest import refused
@@ -89,6 +90,27 @@ async def test_a_link_of_a_deleted_project_opens_nothing(rest: Rest) -> None:
     token = (await linked(anna, project))["token"]
     await anna("DELETE", at(project))
     refused(await enter(rest, at(project), token), 401, "link_invalid")
+
+
+@pytest.mark.parametrize("ended", ["disabled_at", "closed_at"])
+async def test_a_link_opens_nothing_while_its_makers_account_is_barred(
+    rest: Rest, ended: Literal["disabled_at", "closed_at"]
+) -> None:
+    anna = await proven(rest)
+    project = await anna.project()
+    bert = await joined(rest, anna, project, "admin")
+    his, hers = await linked(bert, project, role="editor"), await linked(anna, project)
+    bars = f"UPDATE users SET {ended} = now() WHERE id = %s"
+    await rest.run(bars, bert.user["id"])
+    refused(await enter(rest, at(project), his["token"]), 401, "link_invalid")
+    assert (await enter(rest, at(project), hers["token"])).status_code == 200
+    # Rooms ask about those who are in already.
+    both = [UUID(each["link"]["id"]) for each in (his, hers)]
+    async with rest.services.database.connection() as tx:
+        alive = await links.alive(tx, UUID(project["id"]), both, rest.services.now())
+    assert alive == {both[1]: Role.VIEWER}
+    await rest.run(f"UPDATE users SET {ended} = NULL")
+    assert (await enter(rest, at(project), his["token"])).status_code == 200
 
 
 @pytest.mark.parametrize(

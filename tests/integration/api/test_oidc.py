@@ -10,15 +10,19 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from api import app, testing
+from auth import accounts
+from auth.identity import Identities, Signed
 from auth.oidc import Provider
 from tests.e2e import provider
 from tests.e2e.conftest import install_clients
 
 from . import post
-from .rest import PASSWORD, Rest, refused
+from .rest import PASSWORD, SECRET, Rest, refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from datetime import datetime
+    from uuid import UUID
 
     import httpx
 
@@ -230,6 +234,54 @@ async def test_a_disabled_account_is_refused_here_too(site: Rest) -> None:
     async with site.services.database.connection() as tx:
         await tx.execute("UPDATE users SET disabled_at = now() WHERE email = 'kurt@example.com'")
     refused(await _sign_in(site, "kurt@example.com"), 403, "account_disabled")
+
+
+class BarredMeanwhile(Identities):
+    """Somebody's account is disabled after they proved it, before they get a session."""
+
+    async def sign_in(
+        self, user_id: UUID, username: str, *, ip: str, agent: str, since: datetime | None = None
+    ) -> Signed:
+        async with self._database.transaction() as tx:
+            assert await accounts.disable(tx, user_id, self._now())
+        await self.end_all(user_id)
+        return await super().sign_in(user_id, username, ip=ip, agent=agent, since=since)
+
+
+@pytest.mark.parametrize("linking", [False, True])
+async def test_who_is_barred_between_proof_and_session_gets_none(site: Rest, linking: bool) -> None:
+    services = site.services
+    barring = BarredMeanwhile.assemble(
+        services.settings,
+        database=services.database,
+        redis=services.redis,
+        changes=services.changes,
+        secret=SECRET,
+        now=services.now,
+    )
+    server = app.build(dataclasses.replace(services, identities=barring))
+    if linking:
+        await site.person("maria")
+    async with testing.client(server) as browser:
+        here = dataclasses.replace(site, client=browser)
+        answer = await _sign_in(here, "maria@example.com")
+        if linking:
+            told = refused(answer, 409, "oidc_link_required")
+            proof = {"link": told["link"], "password": PASSWORD}
+            answer = await browser.post(LINK, json=proof)
+    refused(answer, 401, "session_ended")
+    async with services.database.connection() as tx:
+        user = await accounts.by_email(tx, "maria@example.com")
+    assert user is not None
+    assert await services.identities.sessions_of(user.id) == []
+
+
+async def test_a_wrong_password_for_a_link_is_written_down(site: Rest) -> None:
+    maria = await site.person("maria")
+    told = refused(await _sign_in(site, "maria@example.com"), 409, "oidc_link_required")
+    await site.client.post(LINK, json={"link": told["link"], "password": "guessed wrong"})
+    [event] = await site.events("login.failed")
+    assert (str(event["user"]), event["detail"]) == (maria.user["id"], {"why": "oidc_link"})
 
 
 async def test_what_happened_is_written_down(site: Rest) -> None:

@@ -166,7 +166,7 @@ async def test_where_people_reach_us_the_letter_has_a_link(rest: Rest, mailbox: 
     server = app.build(dataclasses.replace(rest.services, settings=known))
     async with testing.client(server) as client:
         await client.post("/api/auth/forgot-password", json={"email": ANNA})
-    link = f"https://sync.example/reset?token={mailbox.token(ANNA)}"
+    link = f"https://sync.example/#reset={mailbox.token(ANNA)}"
     assert link in mailbox.letters(ANNA)[-1].text
 
 

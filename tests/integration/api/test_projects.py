@@ -268,3 +268,15 @@ async def test_what_is_no_id_is_nobodys_project(rest: Rest, name: str) -> None:
 async def test_an_id_may_be_written_in_capitals(rest: Rest) -> None:
     made = await (await proven(rest)).project(isPublic=True)
     assert (await rest.client.get(path({"id": made["id"].upper()}))).status_code == 200
+
+
+async def test_an_owner_is_not_looked_for_among_the_collaborators(rest: Rest) -> None:
+    anna = await proven(rest)
+    made = await anna.project()
+    bert = await joined(rest, anna, made, "viewer")
+    await rest.run("REVOKE SELECT ON project_collaborators FROM syncsphere_member")
+    try:
+        assert (await anna("GET", path(made))).json()["role"] == "owner"
+        assert (await bert("GET", path(made))).status_code == 500
+    finally:
+        await rest.run("GRANT SELECT ON project_collaborators TO syncsphere_member")

@@ -82,3 +82,21 @@ async def test_a_logout_ends_the_session_and_is_told(rest: Rest) -> None:
     assert heard == [SessionsEnded((session_of(anna.token),))]
     refused(await refresh(rest, anna.refresh), 401, "session_ended")
     assert len(await rest.events("logout")) == 1
+
+
+async def test_somebodys_hundred_and_first_session_ends_the_longest_unused(rest: Rest) -> None:
+    anna = await rest.person("anna")
+    for _ in range(99):
+        await rest.services.identities.sign_in(
+            UUID(anna.user["id"]), "anna", ip="203.0.113.9", agent="a program"
+        )
+    rest.time.ahead = timedelta(minutes=2)
+    assert (await anna("GET", "/api/users/me")).status_code == 200  # used: no longer the oldest
+    heard = told(rest)
+    before = await listed(anna)
+    assert (await login(rest)).status_code == 200
+    left = await listed(anna)
+    assert len(before) == len(left) == 100
+    [gone] = {each["id"] for each in before} - {each["id"] for each in left}
+    assert heard == [SessionsEnded((UUID(gone),))]
+    assert gone == before[-1]["id"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import psycopg
 import pytest
 
 from auth import accounts
@@ -177,6 +178,26 @@ async def test_the_operator_makes_bars_and_appoints(
             "account.enabled",
         ]
     await accounts.login(database, passwords, name="anna", password=PASSWORD, now=NOW)
+
+
+async def test_an_administrator_is_made_at_once_or_not_at_all(
+    database: Database, passwords: Passwords
+) -> None:
+    async with database.connection() as tx:
+        await tx.execute("ALTER TABLE audit_events ADD CHECK (kind <> 'admin.granted')")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await accounts.create(database, passwords, **ANNA, now=NOW, admin=True)
+    async with database.connection() as tx:
+        assert await accounts.listing(tx) == []
+        assert await events(tx) == []
+
+
+async def test_whatever_zone_the_database_is_in_the_day_of_erasing_is_said_in_one() -> None:
+    closed = NOW.astimezone(timezone(timedelta(hours=9)))
+    user = accounts.User(ids.new_id(), "anna@example.org", "anna", NOW, closed_at=closed)
+    with pytest.raises(accounts.AccountClosed) as told:
+        accounts.check_open(user, grace=timedelta(days=1))
+    assert told.value.data["erased_at"] == "2026-08-22T12:00:00Z"
 
 
 async def test_accounts_are_listed_oldest_first_in_parts(

@@ -10,6 +10,7 @@ import pytest
 
 import base.redis
 from auth.backoff import Backoff, TooManyAttempts, of_all
+from auth.errors import InvalidCredentials
 from base import clock, embedded
 from base.redis import Redis, RedisUnavailable
 
@@ -78,6 +79,62 @@ async def test_a_thousand_guesses_at_once_are_one(redis: Redis) -> None:
         for _ in range(1000):
             everybody.start_soon(guess)
     assert len(passed) == 1
+
+
+async def test_a_burst_before_the_first_failure_is_a_dozen(redis: Redis) -> None:
+    guesser, passed = Guesser(redis), list[int]()
+
+    async def guess() -> None:
+        if await guesser.wait(ME) == 0:
+            passed.append(1)
+
+    async with anyio.create_task_group() as everybody:
+        for _ in range(200):
+            everybody.start_soon(guess)
+    assert len(passed) == 12
+    assert await guesser.wait(ME) == 1
+
+
+async def test_attempts_whose_process_died_are_given_up(redis: Redis) -> None:
+    guesser = Guesser(redis)
+    for _ in range(12):
+        assert await guesser.wait(ME) == 0
+    assert await guesser.wait(ME) == 1
+    guesser.later(10)
+    assert await guesser.wait(ME) == 0
+
+
+@pytest.mark.parametrize("failures", [0, 9])
+async def test_an_attempt_that_compared_nothing_leaves_no_trace(
+    redis: Redis, failures: int
+) -> None:
+    guesser = Guesser(redis)
+    await guesser.fail(failures, ME)
+    guesser.later(900)
+    for error in (RedisUnavailable, KeyboardInterrupt, anyio.get_cancelled_exc_class()) * 10:
+        with pytest.raises(error):
+            async with guesser.backoff.attempt("login", ME, wrong=InvalidCredentials):
+                raise error
+    assert await guesser.wait(ME) == 0
+
+
+async def test_who_is_cancelled_while_comparing_gives_the_place_back(redis: Redis) -> None:
+    guesser = Guesser(redis)
+    for _ in range(20):
+        with anyio.CancelScope() as gone:
+            async with guesser.backoff.attempt("login", ME, wrong=InvalidCredentials):
+                gone.cancel()
+                await anyio.sleep_forever()
+    assert await guesser.wait(ME) == 0
+
+
+async def test_a_success_clears_what_is_not_kept(redis: Redis) -> None:
+    guesser, kept = Guesser(redis), of_all("ip:203.0.113.9", kept=True)
+    for _ in range(60):
+        await guesser.backoff.failed("code", kept)
+    await guesser.backoff.succeeded("code", ME, kept)
+    with pytest.raises(TooManyAttempts):
+        await guesser.backoff.check("code", kept)
 
 
 async def test_one_purpose_does_not_slow_another(redis: Redis) -> None:

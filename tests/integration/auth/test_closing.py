@@ -51,6 +51,10 @@ COLLABORATOR: LiteralString = """
     INSERT INTO project_collaborators (project_id, user_id, role, joined_at, updated_at)
     VALUES (%s, %s, %s, %s, %s)"""
 
+LINK: LiteralString = """
+    INSERT INTO project_links (id, project_id, role, secret_sha256, created_by, created_at)
+    VALUES (%s, %s, 'editor', '\\x00', %s, %s)"""
+
 WAITING: LiteralString = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'"""
@@ -127,6 +131,15 @@ async def test_what_was_its_own_alone_is_gone_for_good(world: World) -> None:
         "project_collaborators": 0,
     }
     assert await world.erase() == 0
+
+
+async def test_the_share_links_that_it_made_go_with_it(world: World) -> None:
+    anna, bert = await world.person("anna", closed=LONG_AGO), await world.person("bert")
+    project = await world.project(bert)
+    for maker in (anna, bert):
+        await world.run(LINK, (ids.new_id(), project, maker, NOW))
+    assert await world.erase() == 1
+    assert await world.run("SELECT created_by FROM project_links") == [(bert,)]
 
 
 @pytest.mark.parametrize(

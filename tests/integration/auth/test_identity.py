@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 import pytest
@@ -139,6 +139,22 @@ async def test_a_token_for_the_session_of_somebody_else_is_invalid(
     with pytest.raises(TokenInvalid):
         await identities.admit(identities.ticket(crossed, ids.new_id(), None).token)
     assert not await identities.end(who.user_id, signed.session_id)
+
+
+async def test_a_session_knows_when_its_newest_access_token_ends(
+    database: Database, redis: Redis, anna: UUID
+) -> None:
+    one, two = Process(database, redis, OLD), Process(database, redis, OLD)
+    signed = await one.identities.sign_in(anna, "anna", **HERE)
+    assert await two.identities.ends_of([signed.session_id]) == {
+        signed.session_id: signed.expires_at
+    }
+    one.identities._now = lambda: NOW + timedelta(seconds=90, milliseconds=900)
+    renewed = await one.identities.refresh(signed.refresh_token, **HERE)
+    assert renewed.expires_at > signed.expires_at
+    assert await two.identities.ends_of([signed.session_id]) == {
+        signed.session_id: renewed.expires_at
+    }
 
 
 @pytest.mark.parametrize("text", ["", "ssk_", "ssl_", "a.b.c", "ssk_" + "A" * 64, "\x00", "é"])

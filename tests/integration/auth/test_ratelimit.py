@@ -102,6 +102,40 @@ async def test_a_thousand_at_once_are_counted_one_by_one(redis: Redis) -> None:
     assert passed == 100
 
 
+async def test_who_is_over_is_refused_without_asking_until_the_minute_ends(redis: Redis) -> None:
+    moment = clock.monotonic()
+    asked = Limits(redis, usual=3, strict=2, connects=2, monotonic=lambda: moment)
+    for _ in range(2):
+        asked.refuse("login", ip=IP)
+        await asked.strict("login", ip=IP, user=None)
+    with pytest.raises(TooManyRequests):
+        await asked.strict("login", ip=IP, user=None)
+    await redis.client.flushdb()
+    with pytest.raises(TooManyRequests) as refused:
+        asked.refuse("login", ip=IP)
+    assert refused.value.data["limit"] == 2
+    assert 58 <= int(str(refused.value.data["retry_after_seconds"])) <= 60
+    with pytest.raises(TooManyRequests):
+        await asked.strict("login", ip=IP, user=None)
+    assert await redis.client.dbsize() == 0
+    asked.refuse("reset", ip=IP)
+    asked.refuse("login", ip="203.0.113.10")
+    moment += 61
+    asked.refuse("login", ip=IP)
+    assert await asked.strict("login", ip=IP, user=None)
+
+
+async def test_only_so_many_are_remembered(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth.ratelimit.REMEMBERED_MOST", 3)
+    asked = limits(redis)
+    for last in range(5):
+        for _ in range(2):
+            await asked.connect(ip=f"203.0.113.{last}")
+        with pytest.raises(TooManyRequests):
+            await asked.connect(ip=f"203.0.113.{last}")
+    assert len(asked._over) == 3
+
+
 async def test_no_limit_counts_nothing(redis: Redis) -> None:
     free = Limits(redis, usual=0, strict=0, connects=0)
     assert await free.usual(ip=IP, user=None) is None

@@ -191,6 +191,29 @@ async def test_what_redis_forgot_in_a_crash_signs_nobody_out(sessions: Sessions)
     assert await rotate(sessions, session_id, 4) == 5
 
 
+async def test_the_end_of_the_newest_access_token_is_kept(sessions: Sessions) -> None:
+    minute = timedelta(minutes=1)
+    session_id = await sessions.start(ANNA, HOME, NOW, until=NOW + minute)
+    assert session_id is not None
+    assert await sessions.ends([session_id, ids.new_id()]) == {session_id: NOW + minute}
+    # Two that refresh at once may be written in either order.
+    for until, kept in ((3, 3), (2, 3), (4, 4)):
+        await sessions.rotate(
+            session_id,
+            0,
+            username="anna",
+            origin=AWAY,
+            grace=GRACE,
+            now=NOW,
+            until=NOW + until * minute,
+        )
+        assert await sessions.ends([session_id]) == {session_id: NOW + kept * minute}
+    await sessions.touch([session_id], NOW)
+    assert len(await sessions.ends([session_id])) == 1
+    await sessions.end(ANNA.user_id, session_id)
+    assert await sessions.ends([session_id]) == {}
+
+
 async def test_a_redis_that_is_away_is_an_error_with_a_name() -> None:
     away = Redis(redis.asyncio.Redis(host="127.0.0.1", port=1), "")
     sessions = Sessions(away, life=LIFE)
@@ -200,4 +223,6 @@ async def test_a_redis_that_is_away_is_an_error_with_a_name() -> None:
         await start(sessions, ANNA, HOME, NOW)
     with pytest.raises(RedisUnavailable):
         await sessions.alive([ids.new_id()])
+    with pytest.raises(RedisUnavailable):
+        await sessions.ends([ids.new_id()])
     await away.close()

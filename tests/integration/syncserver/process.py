@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from auth.identity import Signed
     from base.db import Database
     from base.redis import Redis
+    from syncserver.connection import Closing
+    from syncserver.transport import Request
 
 SECRET = "the secret of all processes in these tests"
 _names = itertools.count(1)
@@ -169,6 +171,23 @@ class Process:
             origin=origin,  # pyright: ignore[reportArgumentType] (a NewType of the library's)
         ) as socket:
             yield wire.Peer(socket)
+
+
+class SlowGate(admission.Gate):
+    """The gate, which after the first answer is in no hurry to give it."""
+
+    def __init__(self, gate: admission.Gate) -> None:
+        self.__dict__ = gate.__dict__
+        self.asked = 0
+        self.answered = anyio.Event()
+        self.go_on = anyio.Event()
+
+    async def admit(self, request: Request) -> admission.Admitted | Closing:
+        answer = await super().admit(request)
+        self.asked += 1
+        self.answered.set()
+        await self.go_on.wait()
+        return answer
 
 
 @asynccontextmanager

@@ -252,6 +252,19 @@ async def test_an_update_over_rest_is_durable_and_reaches_the_room(database: Dat
         assert again == ports.Applied(changed=False, pending=False)
 
 
+async def test_an_update_over_rest_may_be_of_somebody_without_an_account(
+    database: Database,
+) -> None:
+    async with house(database) as here:
+        project = await people.song(database)
+        [update] = people.letters("x")
+        done = await here.rooms.apply(project.document_id, update, None)
+        assert done == ports.Applied(changed=True, pending=False)
+        async with database.connection() as tx:
+            rows = await (await tx.execute("SELECT author, payload FROM journal")).fetchall()
+        assert rows == [(None, update)]
+
+
 @pytest.mark.parametrize(
     ("update", "refusal"),
     [

@@ -14,16 +14,16 @@ import pytest
 
 from auth import changes
 from auth.permissions import Role
-from base import embedded
+from base import embedded, ids
 from base.db import Database
 from docstore import migrate
-from syncserver import admission
 from tests.e2e import wire
 from tests.integration.syncserver.process import (
     ENDED,
     SOON,
     TAKEN,
     Process,
+    SlowGate,
     Somebody,
     asks,
     changed,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from base.redis import Redis
     from docstore import projects
-    from syncserver.connection import Closing
-    from syncserver.transport import Request
 
 
 @pytest.fixture
@@ -219,30 +217,16 @@ async def test_everybody_is_looked_at_from_time_to_time(
         assert await ends(peer) == TAKEN
 
 
-class SlowGate(admission.Gate):
-    """The gate, which after the first answer is in no hurry to give it."""
-
-    def __init__(self, gate: admission.Gate) -> None:
-        self.__dict__ = gate.__dict__
-        self.asked = 0
-        self.answered = anyio.Event()
-        self.go_on = anyio.Event()
-
-    async def admit(self, request: Request) -> admission.Admitted | Closing:
-        answer = await super().admit(request)
-        self.asked += 1
-        self.answered.set()
-        await self.go_on.wait()
-        return answer
-
-
-@pytest.mark.parametrize("change", ["removed", "signed out", "missed", "elsewhere"])
+@pytest.mark.parametrize(
+    "change", ["removed", "signed out", "one of many", "missed", "elsewhere", "many elsewhere"]
+)
 async def test_a_change_that_is_heard_while_somebody_is_being_admitted_counts_for_them_too(
     here: Process, song: projects.Project, change: str
 ) -> None:
     bob = await here.somebody()
     await here.member(song, bob, Role.EDITOR)
     here.reception._gate = gate = SlowGate(here.gate)
+    many = tuple(ids.new_id() for _ in range(5000))
     async with here.enter(song, bob.token) as peer:
         await gate.answered.wait()
         match change:
@@ -251,6 +235,12 @@ async def test_a_change_that_is_heard_while_somebody_is_being_admitted_counts_fo
                 await changed(here, song)
             case "signed out":
                 await here.parts.identities.end_all(bob.id)
+            case "one of many":
+                ended = bob.signed.session_id
+                await here.parts.identities._sessions.end(bob.id, ended)
+                here.watch.hear(changes.SessionsEnded((*many, ended, *many)))
+            case "many elsewhere":
+                here.watch.hear(changes.SessionsEnded(many))
             case "missed":
                 await here.member(song, bob, None)
                 here.watch.hear(changes.EverythingMayHaveChanged())
@@ -259,11 +249,12 @@ async def test_a_change_that_is_heard_while_somebody_is_being_admitted_counts_fo
         # Time to judge those who are inside: bob is not.
         await anyio.wait_all_tasks_blocked()
         gate.go_on.set()
-        if change == "elsewhere":
+        if "elsewhere" in change:
             await peer.acknowledged()
             assert gate.asked == 1
         else:
-            assert (await ends(peer)).code == (4401 if change == "signed out" else 4404)
+            signed_out = change in {"signed out", "one of many"}
+            assert (await ends(peer)).code == (4401 if signed_out else 4404)
             assert gate.asked == 2
 
 

@@ -18,7 +18,10 @@ from auth.errors import EmailInvalid, UsernameInvalid
         ("anna@example.com", "anna@example.com"),
         ("  Anna.Smith+music@Example.COM ", "anna.smith+music@example.com"),
         ("o'neil@sub.domain.example", "o'neil@sub.domain.example"),
-        ("用户@例子.广告", "用户@例子.广告"),
+        ("用户@例子.广告", "用户@xn--fsqu00a.xn--4rr70v"),
+        ("vic@straße.de", "vic@xn--strae-oqa.de"),
+        ("dup@\uff45xample.com", "dup@example.com"),
+        ("a@Bücher.example", "a@xn--bcher-kva.example"),
         ("e\u0301va@example.com", "\u00e9va@example.com"),
         ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example"),
         ("1@2.example", "1@2.example"),
@@ -156,3 +159,32 @@ def test_names_that_differ_in_case_only_have_one_key(text: str) -> None:
         key = identifiers.username(text).key
         assert identifiers.username(text.upper()).key == key
         assert identifiers.username(text.lower()).key == key
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\u0251nnax", "\u0261oogle", "anna\u01c3", "\u1d00nna", "ann\u0250"],
+    ids=["alpha", "script g", "click", "small capital", "turned a"],
+)
+def test_phonetic_signs_stand_in_nobodys_name(name: str) -> None:
+    with pytest.raises(UsernameInvalid):
+        identifiers.username(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "twin"),
+    [
+        ("\u0441\u043e\u0441\u043e", "coco"),
+        ("\u0440\u043e\u0440\u0435_1", "pope_1"),
+        ("\u03bf\u03c1\u03b1", "opa"),
+        ("ann\u0131e", "annie"),
+        ("\u0415\u0412\u0410", "eba"),
+    ],
+)
+def test_a_name_that_looks_like_another_is_that_other(name: str, twin: str) -> None:
+    assert identifiers.username(name).key == identifiers.username(twin).key
+
+
+@pytest.mark.parametrize("name", ["Дрозд", "Ελένη", "Łukasz", "Zoë", "Ŋgoma", "Ɛdem", "Ásta_þ"])
+def test_letters_that_people_write_their_names_with_stay(name: str) -> None:
+    assert identifiers.username(name).shown == name

@@ -22,11 +22,11 @@ def test_a_code_stands_by_itself_in_its_letter() -> None:
     ("minutes", "said"), [(0.01, "a minute"), (1, "a minute"), (1.6, "2 minutes"), (30, "30 min")]
 )
 def test_time_is_told_in_whole_minutes(minutes: float, said: str) -> None:
-    assert f"within {said}" in letters.reset(TO, "https://sync.example/reset?token=x", minutes).text
+    assert f"within {said}" in letters.reset(TO, "https://sync.example/#reset=x", minutes).text
 
 
 def test_a_link_stands_on_a_line_of_its_own() -> None:
-    url = "https://sync.example/reset?token=x"
+    url = "https://sync.example/#reset=x"
     assert url in letters.reset(TO, url, 30).text.splitlines()
     assert url in letters.invitation(TO, "bert", "Song", "editor", url).text.splitlines()
 

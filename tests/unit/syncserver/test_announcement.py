@@ -48,6 +48,7 @@ def test_an_id_whose_clock_was_driven_up_is_not_locked() -> None:
     ("announced", "signed_in", "anonymous"),
     [
         ({}, {"user": {"id": "1", "name": "ann"}}, {}),
+        ({"cursor": 1}, {"cursor": 1, "user": {"id": "1", "name": "ann"}}, {"cursor": 1}),
         ({"user": None}, {"user": {"id": "1", "name": "ann"}}, {"user": None}),
         ({"user": "bob"}, {"user": {"id": "1", "name": "ann"}}, {"user": {"guest": True}}),
         (

@@ -104,3 +104,16 @@ def test_the_end_of_a_link_that_was_brought_besides_counts_too() -> None:
     one.link = None
     assert present.due(NOON) == []
     assert present.due(NOON + MINUTE) == [one]
+
+
+def test_who_may_stay_longer_than_their_time_is_told_of_again_at_its_new_end() -> None:
+    present = Attendance()
+    one, other = Somebody(account(), until=NOON), Somebody(account(), until=NOON + 3 * MINUTE)
+    for each in (one, other):
+        present.add(each)
+    assert present.due(NOON) == [one]
+    present.postpone(one, NOON + MINUTE)
+    assert present.due(NOON) == []
+    assert present.due(NOON + MINUTE) == [one]
+    present.remove(one)
+    assert present.due(NOON + 3 * MINUTE) == [other]

@@ -81,6 +81,35 @@ def test_a_socket_that_died_is_forgiven_for_the_grace_and_no_longer() -> None:
     assert ids(here.due(TTL)) == [8]  # the grace prolongs nothing
 
 
+def test_who_is_shut_out_is_gone_at_once_and_may_come_back_later() -> None:
+    here = two_people()
+    assert seen(here.expel(1, 10)) == [(7, 6, None)]
+    assert ids(here.states(10)) == [8]
+    assert here.due(20) == []
+    # What was under way has no effect, and the id is kept for its account.
+    assert say(here, 1, 10, (7, 9, {"x": 1})).relay == []
+    here.join(3, BOB, 11)
+    assert say(here, 3, 11, (7, 9, {"x": 666})).relay == []
+    here.join(4, ANN, 12)
+    assert (7, 6, None) in seen(say(here, 4, 12, (7, 5, {"x": 1})).reply)
+    assert ids(say(here, 4, 12, (7, 7, {"x": 1})).relay) == [7]
+
+
+def test_shutting_out_takes_nobody_elses_grace_and_nobody_twice() -> None:
+    here = two_people()
+    here.leave(2, 10)
+    assert ids(here.expel(1, 10)) == [7]
+    assert here.expel(1, 10) == here.expel(99, 10) == []
+    assert ids(here.states(10.9)) == [8]
+    assert ids(here.due(11)) == [8]
+
+
+def test_who_is_shut_out_does_not_take_the_id_of_a_live_socket_along() -> None:
+    here, _ = with_an_observer()
+    assert here.expel(2, 2) == []
+    assert ids(here.states(2)) == [7]
+
+
 def test_a_client_that_falls_silent_is_removed_after_its_time_to_live() -> None:
     here = two_people()
     say(here, 2, 20, (8, 6, {"x": 2}))

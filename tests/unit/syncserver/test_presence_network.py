@@ -193,6 +193,20 @@ class BadNetwork(RuleBasedStateMachine):
             self.half_dead.append((connection, client, outbox))
             self.notice(lost=False)
 
+    @rule(n=who)
+    def expel(self, n: int) -> None:
+        """The server closes it for good; it may come back all the same."""
+        client = self.clients[n]
+        if client.connection is not None:
+            connection = client.connection
+            client.drop()
+            self.heard.pop(connection, None)
+            gone = self.here.expel(connection, self.now)
+            for state in gone:
+                self.check_removal(state)
+            self.broadcast(gone)
+            self.here.leave(connection, self.now)
+
     @precondition(lambda self: self.half_dead)
     @rule(lost=st.booleans())
     def notice(self, *, lost: bool) -> None:

@@ -13,7 +13,7 @@ from docstore import crdt, loading, waiting
 from syncserver import intake, replica, room
 from syncserver.connection import Code
 from syncserver.testing import ADA, BOB, MemoryWire, Stage
-from syncserver.wire import awareness, events, yjs
+from syncserver.wire import events, yjs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -339,55 +339,6 @@ async def test_a_client_that_reads_slowly_is_waited_for() -> None:
     stage.room.tick(start + 29, slow_seconds=30, keep_encoding=10)
     stage.room.tick(start + 58, slow_seconds=30, keep_encoding=10)
     assert wire.closed is None
-
-
-async def test_presence_is_echoed_and_relayed_in_the_same_write_as_edits() -> None:
-    stage = Stage()
-    ada, own = stage.enter(ADA)
-    _, other = stage.enter(BOB)
-    own.said()
-    other.said()
-    state = awareness.encode([awareness.State(11, 1, '{"user":{"color":"#f00"}}')])
-    stage.say(ada, yjs.awareness(state))
-    stage.say(ada, yjs.update(Author().write("x")))
-    stage.room.turn()
-    assert len(own.written) == len(other.written) == 1
-    assert [kind for kind, _ in own.said()] == [events.AWARENESS]
-    [_, (kind, body)] = other.said()
-    assert kind == events.AWARENESS
-    assert b'"name":"ada"' in body
-
-
-async def test_malformed_presence_is_not_relayed_and_closes_its_sender() -> None:
-    stage = Stage()
-    ada, own = stage.enter(ADA)
-    _, other = stage.enter(BOB)
-    own.said()
-    other.said()
-    stage.say(ada, yjs.awareness(b"\x01\x0b\x01\x04{oh}"))
-    stage.room.turn()
-    assert own.said() == other.said() == []
-    assert own.closed is not None
-    assert own.closed[0] == Code.BAD_DATA
-
-
-async def test_presence_of_a_lost_socket_goes_after_the_grace() -> None:
-    stage = Stage()
-    ada, _ = stage.enter(ADA)
-    _, other = stage.enter(BOB)
-    stage.say(ada, yjs.awareness(awareness.encode([awareness.State(11, 1, "{}")])))
-    stage.room.turn()
-    other.said()
-    stage.room.leave(ada)
-    now = stage.room.presence.next_due()
-    assert now is not None
-    stage.room.tick(now - 0.01, slow_seconds=30, keep_encoding=10)
-    stage.room.turn()
-    assert other.said() == []
-    stage.room.tick(now + 0.01, slow_seconds=30, keep_encoding=10)
-    stage.room.turn()
-    [body] = other.bodies(events.AWARENESS)
-    assert body.endswith(b"\x04null")
 
 
 async def test_a_silent_client_is_kept_from_hanging_up() -> None:
