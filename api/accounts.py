@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -9,6 +10,7 @@ from starlette.responses import Response
 from api.shapes import accounts as shapes
 from auth import accounts, attempts, closing, profiles, resets, verification
 from auth.changes import KeyRevoked, ProjectChanged
+from auth.credentials import Identity, Kind
 from base import log
 from base.redis import RedisUnavailable
 
@@ -37,7 +39,16 @@ async def register(call: Call) -> shapes.UserAnswer:
     )
     if account.email_verified_at is None:
         try:
-            await verification.send(parts.database, parts.codes, parts.mail, account.email)
+            # Made here, proven here: what strangers do elsewhere does not slow that down.
+            await parts.backoff.learn(str(account.id), call.client.ip)
+            await verification.send(
+                parts.database,
+                parts.codes,
+                parts.mail,
+                account.email,
+                ip=call.client.ip,
+                first=True,
+            )
         except RedisUnavailable:
             # The account is made, and another code is soon asked for.
             _log.warning("code_not_sent", user=str(account.id))
@@ -45,25 +56,30 @@ async def register(call: Call) -> shapes.UserAnswer:
 
 
 async def verify_email(call: Call) -> None:
-    """Prove an address by the code that was sent to it; waiting invitations are accepted."""
-    given, parts = call.body(shapes.VerifyEmail), call.services
-    entered = await verification.verify(
+    """Prove an address by the code that was sent to it; waiting invitations are accepted.
+
+    Without a session of the account its API keys are revoked, and a provider's sign-in is unlinked.
+    """
+    given, parts, who = call.body(shapes.VerifyEmail), call.services, call.identity
+    signed_in = who if isinstance(who, Identity) and who.kind is Kind.SESSION else None
+    proven = await verification.verify(
         parts.database,
         parts.codes,
         parts.backoff,
         email=given.email,
         code=given.code,
+        asker=signed_in.user_id if signed_in else None,
         now=parts.now(),
         ip=call.client.ip,
         agent=call.client.agent,
     )
-    await _tell(call, entered)
+    await _tell(call, proven.projects, proven.keys)
 
 
 async def resend_code(call: Call) -> Response:
     """Send another code, if an account with this address waits for one; nobody learns whether."""
-    email = call.body(shapes.Address).email
-    await verification.send(call.services.database, call.services.codes, call.services.mail, email)
+    email, parts = call.body(shapes.Address).email, call.services
+    await verification.send(parts.database, parts.codes, parts.mail, email, ip=call.client.ip)
     return Response(status_code=202)
 
 
@@ -76,12 +92,15 @@ async def forgot_password(call: Call) -> Response:
         parts.mail,
         email=call.body(shapes.Address).email,
         public_url=parts.settings.public_url,
+        now=parts.now(),
+        ip=call.client.ip,
+        agent=call.client.agent,
     )
     return Response(status_code=202)
 
 
 async def reset_password(call: Call) -> None:
-    """Set a password by the token of a letter; every session of the account ends."""
+    """Set a password by the token of a letter; every session and API key of the account ends."""
     given, parts = call.body(shapes.ResetPassword), call.services
     done = await resets.reset(
         parts.database,
@@ -95,9 +114,7 @@ async def reset_password(call: Call) -> None:
         ip=call.client.ip,
         agent=call.client.agent,
     )
-    for key_id in done.keys:
-        await parts.changes.tell(KeyRevoked(key_id))
-    await _tell(call, done.projects)
+    await _tell(call, done.projects, done.keys)
 
 
 async def change_password(call: Call) -> None:
@@ -140,6 +157,7 @@ async def reopen(call: Call) -> None:
             name=given.name,
             password=given.password,
             now=now,
+            grace=timedelta(days=parts.settings.grace_days),
             ip=ip,
             agent=agent,
         )
@@ -152,6 +170,8 @@ async def me(call: Call) -> shapes.UserAnswer:
     return shapes.UserAnswer(shapes.User.of(account))
 
 
-async def _tell(call: Call, projects: Iterable[UUID]) -> None:
+async def _tell(call: Call, projects: Iterable[UUID], keys: Iterable[UUID]) -> None:
+    for key_id in keys:
+        await call.services.changes.tell(KeyRevoked(key_id))
     for project_id in projects:
         await call.services.changes.tell(ProjectChanged(project_id))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from api import cookies
+from api import cookies, problems
 from api.shapes import oidc as shapes
 from auth import accounts, attempts, providers, verification
 from auth.changes import ProjectChanged
@@ -25,6 +26,7 @@ from auth.oidc import (
     Provider,
 )
 from auth.providers import Link, Links, NeedsProof, OidcLinkInvalid, OidcLinkRequired
+from base.errors import AppError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from api.requests import Call
     from auth.accounts import User
     from auth.identity import Signed
+    from auth.oidc import Begun
 
 COOKIE: Final = "syncsphere_oidc"
 HOME: Final = "/api/auth/oidc"
@@ -59,10 +62,30 @@ async def callback(call: Call) -> Response:
     """Come back from the provider: signed in, with an account that is made if there is none.
 
     An address that an account has already is answered `oidc_link_required`: prove that it is yours
-    at `/api/auth/oidc/link`.
+    at `/api/auth/oidc/link`. A page that is waiting at `returnTo` is told a problem's code in the
+    address (`#error=…&link=…`), since nobody reads JSON that a browser shows.
     """
     given, provider, browser = call.query(shapes.Return), _provider(call), _browser(call)
     begun = await provider.returned(given.state, browser)
+    try:
+        signed, user = await _enter(call, given, provider, begun)
+    except AppError as problem:
+        if begun.return_to is None or problem.code not in problems.STATUS:
+            raise
+        return RedirectResponse(_told(begun.return_to, problem), 303)
+    if begun.return_to is None:
+        response = cookies.signed_in(call, signed, user, cookie=begun.cookie)
+    else:
+        response = RedirectResponse(begun.return_to, 303)
+        cookies.attach(response, call, signed)
+    _remember(call, response, "", 0)
+    return response
+
+
+async def _enter(
+    call: Call, given: shapes.Return, provider: Provider, begun: Begun
+) -> tuple[Signed, User]:
+    """A session of the account that the provider's answer opens."""
     if given.iss is not None and given.iss != provider.issuer:
         raise OidcFailed("Another provider answered.", step="callback")
     if given.code is None:
@@ -84,22 +107,22 @@ async def callback(call: Call) -> Response:
     if isinstance(entered, NeedsProof):
         held = entered.user
         vouched = providers.vouches(claims, held)
-        link = Link(held.id, claims.issuer, claims.subject, vouched, begun.browser, begun.cookie)
+        # A page that we were to come back to with cookies goes on with them after the proof.
+        cookie = begun.cookie or begun.return_to is not None
+        link = Link(held.id, claims.issuer, claims.subject, vouched, begun.browser, cookie)
         raise OidcLinkRequired(link=await Links(call.services.redis).offer(link))
     if entered.made and entered.user.email_verified_at is None:
         services = call.services
         await verification.send(
-            services.database, services.codes, services.mail, entered.user.email
+            services.database,
+            services.codes,
+            services.mail,
+            entered.user.email,
+            ip=call.client.ip,
+            first=True,
         )
     await _tell(call, entered.projects)
-    signed, user = await _sign_in(call, entered.user, claims.issuer, since)
-    if begun.return_to is None:
-        response = cookies.signed_in(call, signed, user, cookie=begun.cookie)
-    else:
-        response = RedirectResponse(begun.return_to, 303)
-        cookies.attach(response, call, signed)
-    _remember(call, response, "", 0)
-    return response
+    return await _sign_in(call, entered.user, claims.issuer, since)
 
 
 async def link(call: Call) -> Response:
@@ -172,6 +195,7 @@ async def _sign_in(call: Call, user: User, provider: str, since: datetime) -> tu
     signed = await call.services.identities.sign_in(
         user.id, user.username, ip=ip, agent=agent, since=since
     )
+    await call.services.backoff.learn(str(user.id), ip)
     async with call.services.database.transaction() as tx:
         user = await providers.signed_in(
             tx,
@@ -183,6 +207,14 @@ async def _sign_in(call: Call, user: User, provider: str, since: datetime) -> tu
             agent=agent,
         )
     return signed, user
+
+
+def _told(return_to: str, problem: AppError) -> str:
+    """Where a page learns what went wrong: behind the #, which no server and no log sees."""
+    said = {"error": problem.code}
+    if isinstance(problem, OidcLinkRequired):
+        said["link"] = str(problem.data["link"])
+    return f"{return_to.partition('#')[0]}#{urlencode(said)}"
 
 
 async def _tell(call: Call, projects: list[UUID]) -> None:

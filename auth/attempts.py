@@ -1,7 +1,8 @@
 """A password being tried: who guesses waits, and it is written down, at every door alike.
 
 Failures are counted by the account, whatever its name is spelled like, or by the spelling where
-there is no account, after the same work. Knows SQL and the back-off; not what opens behind a door.
+there is no account, after the same work. What strangers fail at everywhere slows the account's
+owner down only in networks that are new to it. Knows SQL and the back-off; not what opens behind a door.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from auth import accounts, audit, identifiers
-from auth.backoff import of_all
+from auth.backoff import Subject, of_all
 from auth.errors import AccountDisabled, InvalidCredentials
+from base import addresses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -45,10 +47,15 @@ async def attempt(
     # Apart, or the id of an account could be typed as a name.
     whose = f"account:{user_id}" if found else f"name:{identifiers.spelling(name)}"
     right = (AccountDisabled, accounts.AccountClosed)
-    subjects = (f"{whose}|{ip}", of_all(whose))
+    subjects: list[str | Subject] = [f"{whose}|{addresses.group(ip)}"]
+    # Nor counted there: an owner's typing mistakes say nothing about guessers elsewhere.
+    if not await backoff.knows(str(user_id or whose), ip):
+        subjects.append(of_all(whose))
     try:
         async with backoff.attempt("login", *subjects, wrong=InvalidCredentials, right=right):
             yield
+        if user_id is not None:
+            await backoff.learn(str(user_id), ip)
     except InvalidCredentials:
         await note(database, user_id, door, now=now, ip=ip, agent=agent)
         raise

@@ -9,6 +9,9 @@ An attempt under way counts as a failure until it has ended, but for a small all
 guesses at once are a dozen, and an honest person's few windows all pass. After the free failures
 attempts come one at a time.
 
+What strangers share, such as an account wherever its guessers are, is not asked about where its
+owner has come in before: `known:{whose}`, networks as hashes, by the moment when they are forgotten.
+
 While Redis is away every method raises RedisUnavailable: nothing may be guessed uncounted.
 """
 
@@ -21,7 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 
-from base import clock, redis
+from base import addresses, clock, redis
 from base.errors import AppError
 
 if TYPE_CHECKING:
@@ -33,6 +36,10 @@ MOST_SECONDS: Final = 900
 FREE_OF_ALL: Final = 50
 MOST_SECONDS_OF_ALL: Final = 60
 REMEMBERED_SECONDS: Final = 24 * 3600
+
+KNOWN_SECONDS: Final = 90 * 24 * 3600
+KNOWN_MOST: Final = 100
+"""Networks of one owner: whoever travels more is met as a stranger in the oldest."""
 
 ALLOWANCE: Final = 8
 """Attempts under way beyond what is free: the windows that somebody opens at once."""
@@ -92,6 +99,16 @@ for i = 1, #KEYS, 2 do
     redis.call('ZREM', KEYS[i + 1], ARGV[1])
     if ARGV[1 + (i + 1) / 2] == '1' then redis.call('DEL', KEYS[i]) end
 end
+return 0
+"""
+
+
+# ARGV: now, the network, ms to remember, how many at most.
+_LEARN: Final = """
+redis.call('ZADD', KEYS[1], ARGV[1] + ARGV[3], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 0
 """
 
@@ -185,6 +202,17 @@ class Backoff:
         """All is forgotten, but of subjects that are kept."""
         await self._ended(purpose, subjects, place, forget=True)
 
+    async def learn(self, whose: str, ip: str) -> None:
+        """Somebody came in from there."""
+        args = (self._now_ms(), _network(ip), KNOWN_SECONDS * 1000, KNOWN_MOST)
+        await redis.script(self._store, _LEARN, [f"known:{whose}"], *args)
+
+    async def knows(self, whose: str, ip: str) -> bool:
+        """Whether they came in from this network before, lately enough."""
+        with redis.translated():
+            until = await self._store.client.zscore(f"known:{whose}", _network(ip))
+        return until is not None and float(until) > self._now_ms()
+
     async def _ended(
         self, purpose: str, subjects: tuple[str | Subject, ...], place: str, *, forget: bool
     ) -> None:
@@ -194,6 +222,10 @@ class Backoff:
 
     def _now_ms(self) -> int:
         return int(self._now().timestamp() * 1000)
+
+
+def _network(ip: str) -> str:
+    return hashlib.sha256(addresses.group(ip).encode()).hexdigest()
 
 
 def _subject(given: str | Subject) -> Subject:

@@ -34,7 +34,7 @@ CLOSE: LiteralString = """
 
 OPEN: LiteralString = """
     UPDATE users SET closed_at = NULL, updated_at = %s
-    WHERE id = %s AND closed_at IS NOT NULL AND disabled_at IS NULL"""
+    WHERE id = %s AND closed_at > %s AND disabled_at IS NULL"""
 
 DUE: LiteralString = "SELECT id FROM users WHERE closed_at <= %s ORDER BY closed_at"
 
@@ -146,10 +146,11 @@ async def reopen(
     name: str,
     password: str,
     now: datetime,
+    grace: timedelta,
     ip: str,
     agent: str,
 ) -> None:
-    """Open a closed account again, as long as it is not erased; one that is open stays so.
+    """Open a closed account again, as long as it is not due to be erased; one that is open stays so.
 
     Raises InvalidCredentials, AccountDisabled, PasswordsBusy.
     """
@@ -158,9 +159,12 @@ async def reopen(
         raise AccountDisabled
     if user.closed_at is None:
         return
+    # Its owner was told this moment; that the erasing has not come to it yet makes no difference.
+    if user.closed_at <= now - grace:
+        raise InvalidCredentials
     async with database.transaction() as tx:
         # Waits for who is erasing it, and then finds nothing.
-        opened = await tx.execute(OPEN, (now, user.id))
+        opened = await tx.execute(OPEN, (now, user.id, now - grace))
         if opened.rowcount == 0 and await accounts.find(tx, user.id) is None:
             raise InvalidCredentials
         if opened.rowcount:

@@ -43,12 +43,15 @@ def reset(to: str, url: str, minutes: float) -> Letter:
     )
 
 
-def password_changed(to: str) -> Letter:
-    """A notice, for who did not do it."""
+def password_changed(to: str, *, keys_revoked: bool = False) -> Letter:
+    """A notice, for who did not do it; keys_revoked: that API keys went with the old password."""
+    ended = "other devices were signed out"
+    if keys_revoked:
+        ended = "every device was signed out, and all of its API keys were revoked"
     return _letter(
         to,
         "Your password was changed",
-        "The password of your account was changed, and other devices were signed out.\n\n"
+        f"The password of your account was changed; {ended}.\n\n"
         "If it was not you, ask for a new password at once: the account is in somebody else's "
         "hands.",
     )

@@ -47,6 +47,9 @@ _ROOM: Final = identifiers.USERNAME_LONGEST - 5
 
 HELD: LiteralString = "SELECT oauth_provider, oauth_id FROM users WHERE id = %s FOR UPDATE"
 
+VOUCHED: LiteralString = """
+    UPDATE users SET oauth_vouched = true WHERE id = %s AND NOT oauth_vouched"""
+
 SIGNED_IN: LiteralString = "UPDATE users SET last_login_at = %s WHERE id = %s"
 
 
@@ -157,6 +160,8 @@ async def enter(
         # The same person in another tab, a moment faster: now the account is there.
         return await enter(tx, claims, now=now, grace=grace, trusting=trusting, ip=ip, agent=agent)
     accounts.check_open(user, grace=grace)
+    if vouches(claims, user):
+        await tx.execute(VOUCHED, (user.id,))
     projects: list[UUID] = []
     if trusting or vouches(claims, user):
         projects = await verification.prove(tx, user, now=now, ip=ip, agent=agent)
@@ -207,6 +212,8 @@ async def connect(tx: Tx, link: Link, *, now: datetime, ip: str | None, agent: s
     if held is None or held[0] is not None:
         raise OidcAlreadyLinked
     await accounts.link_provider(tx, link.user_id, link.issuer, link.subject)
+    if link.vouched:
+        await tx.execute(VOUCHED, (link.user_id,))
     await audit.record(
         tx,
         audit.Kind.OIDC_LINKED,

@@ -1,8 +1,9 @@
 """New passwords: for who knows the old one, and for who can read the account's mail.
 
 A reset token has 256 bits, is kept as its hash, opens one account once for half an hour, and gives
-way to a newer one. Keys in Redis: `reset:{sha256}`, `reset-of:{user}`, `reset-minute:{email}`,
-`reset-hour:{email}`; behind `nobody:` for addresses without an account, which cost the same work.
+way to a newer one. Keys in Redis: `reset:{sha256}`, `reset-of:{user}` and the counters of letters
+that `verification.counters` names; behind `nobody:` for addresses without an account, which cost the
+same work.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 from uuid import UUID
 
-from auth import accounts, attempts, audit, identifiers, letters, verification
+from auth import accounts, attempts, audit, doors, identifiers, letters, verification
 from auth.errors import EmailInvalid
 from auth.passwords import judged
 from base import redis
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
 LIFE: Final = timedelta(minutes=30)
 
 _ISSUE: Final = (
-    verification.QUOTA
+    verification.ASKED
     + """
-local older = redis.call('GET', KEYS[3])
-if older then redis.call('DEL', ARGV[1] .. older) end
-redis.call('SET', KEYS[3], ARGV[2], 'EX', ARGV[4])
-redis.call('SET', ARGV[1] .. ARGV[2], ARGV[3], 'EX', ARGV[4])
+local older = redis.call('GET', KEYS[4])
+if older then redis.call('DEL', ARGV[2] .. older) end
+redis.call('SET', KEYS[4], ARGV[3], 'EX', ARGV[5])
+redis.call('SET', ARGV[2] .. ARGV[3], ARGV[4], 'EX', ARGV[5])
 return 1"""
 )
 
@@ -48,15 +49,8 @@ return 0"""
 CHANGE: LiteralString = """
     UPDATE users SET password_hash = %s, updated_at = %s WHERE id = %s AND password_hash = %s"""
 
-# Before the address was proven, anybody could have made the account in its owner's name and left
-# a back door: another sign-in, or a key.
 RESET: LiteralString = """
-    UPDATE users SET password_hash = %s, updated_at = %s,
-        oauth_provider = CASE WHEN email_verified_at IS NULL THEN NULL ELSE oauth_provider END,
-        oauth_id = CASE WHEN email_verified_at IS NULL THEN NULL ELSE oauth_id END
-    WHERE id = %s AND disabled_at IS NULL"""
-
-DROP_KEYS: LiteralString = "DELETE FROM api_keys WHERE user_id = %s RETURNING id"
+    UPDATE users SET password_hash = %s, updated_at = %s WHERE id = %s AND disabled_at IS NULL"""
 
 
 class ResetInvalid(AppError):
@@ -91,20 +85,19 @@ class Resets:
     def __init__(self, store: redis.Redis) -> None:
         self._store = store
 
-    async def issue(self, address: str, user_id: UUID | None) -> str | None:
+    async def issue(self, address: str, user_id: UUID | None, *, ip: str) -> str | None:
         """A new token in place of an older one; None when enough letters went there lately.
 
-        user_id None: nobody's; the same is done where it opens nothing.
+        user_id None: nobody's; the same is done where it opens nothing. ip: who asks.
         """
         token = secrets.token_urlsafe(32)
         nobody = "nobody:" if user_id is None else ""
         keys = [
-            f"{nobody}reset-minute:{address}",
-            f"{nobody}reset-hour:{address}",
+            *verification.counters(f"{nobody}reset", address, ip),
             f"{nobody}reset-of:{user_id or address}",
         ]
         seconds = int(LIFE.total_seconds())
-        values = (f"{nobody}reset:", _digest(token), str(user_id), seconds)
+        values = (0, f"{nobody}reset:", _digest(token), str(user_id), seconds)
         return token if await redis.script(self._store, _ISSUE, keys, *values) else None
 
     async def find(self, token: str) -> UUID:
@@ -123,17 +116,27 @@ class Resets:
 
 
 async def ask(
-    database: Database, resets: Resets, mail: Mail, *, email: str, public_url: str | None
+    database: Database,
+    resets: Resets,
+    mail: Mail,
+    *,
+    email: str,
+    public_url: str | None,
+    now: datetime,
+    ip: str,
+    agent: str,
 ) -> None:
     """Send the way to a new password to an address, if an account has it; tells nobody."""
     try:
         address = identifiers.email(email)
     except EmailInvalid:
         return
-    async with database.connection() as tx:
+    async with database.transaction() as tx:
         user = await accounts.by_email(tx, address)
+        user_id, kind = user.id if user else None, audit.Kind.RESET_ASKED
+        await audit.record(tx, kind, at=now, user=user_id, ip=ip, agent=agent)
     open_to = user if user is not None and user.disabled_at is None else None
-    token = await resets.issue(address, None if open_to is None else open_to.id)
+    token = await resets.issue(address, None if open_to is None else open_to.id, ip=ip)
     if open_to is not None and token is not None:
         url = f"{public_url.rstrip('/')}/#reset={token}" if public_url else token
         mail.post(letters.reset(address, url, LIFE.total_seconds() / 60))
@@ -152,7 +155,10 @@ async def reset(
     ip: str,
     agent: str,
 ) -> Done:
-    """Set a password by a token, which proves the address too; every session ends.
+    """Set a password by a token, which proves the address too; every session and API key ends.
+
+    So does a provider's sign-in that did not prove the address: who knew the old password may have
+    left it there.
 
     The token is used up only by a password that is kept. Raises ResetInvalid,
     PasswordTooShort, PasswordTooLong, PasswordsBusy.
@@ -165,10 +171,7 @@ async def reset(
         changed = await tx.execute(RESET, (hashed, now, user_id))
         if user is None or changed.rowcount == 0:
             raise ResetInvalid
-        keys: list[UUID] = []
-        if user.email_verified_at is None:
-            cursor = await tx.execute(DROP_KEYS, (user_id,))
-            keys = [row[0] for row in await cursor.fetchall()]
+        keys = await doors.shut(tx, user_id, now=now, ip=ip, agent=agent)
         projects = await verification.prove(tx, user, now=now, ip=ip, agent=agent)
         kind = audit.Kind.PASSWORD_RESET
         await audit.record(tx, kind, at=now, user=user_id, actor=user_id, ip=ip, agent=agent)
@@ -178,7 +181,7 @@ async def reset(
         await identities.end_all(user_id)
         # Last: what fails before leaves the token good, and what fails here changes nothing.
         await resets.redeem(token)
-    mail.post(letters.password_changed(user.email))
+    mail.post(letters.password_changed(user.email, keys_revoked=True))
     return Done(user, projects, keys)
 
 

@@ -153,7 +153,9 @@ class Settings:
     preauth_frames: int = _setting(64, "frames kept for a client that is not yet signed in")
     preauth_bytes: int = _setting(MIB, "bytes kept for a client that is not yet signed in")
     auth_timeout_seconds: float = _setting(10.0, "time to sign in after connecting", least=0.1)
-    connections_per_user: int = _setting(64, "WebSocket connections one user may hold", least=1)
+    connections_per_user: int = _setting(
+        64, "WebSocket connections one user may hold, or one guest's address", least=1
+    )
     outbox_bytes: int = _setting(
         MIB, "bytes waiting for one client before it counts as slow", least=KIB
     )

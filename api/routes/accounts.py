@@ -40,6 +40,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         handler=accounts.verify_email,
         summary="Prove an e-mail address by the code that was sent to it",
         tag="accounts",
+        auth=Auth.OPTIONAL,
         limit=Limit.STRICT,
         body=shapes.VerifyEmail,
         status=204,

@@ -24,6 +24,8 @@ ALTER TABLE users
     ADD COLUMN is_admin boolean NOT NULL DEFAULT false,
     ADD COLUMN oauth_provider text,
     ADD COLUMN oauth_id text,
+    -- The provider has said that the account's address is theirs who signs in with it.
+    ADD COLUMN oauth_vouched boolean NOT NULL DEFAULT false,
     ADD COLUMN updated_at timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN closed_at timestamptz,
     ADD CONSTRAINT users_oauth_key UNIQUE (oauth_provider, oauth_id),
@@ -66,9 +68,9 @@ CREATE TABLE project_collaborators (
     role text NOT NULL CHECK (role IN ('admin', 'editor', 'viewer')),
     fine jsonb NOT NULL DEFAULT '{}',
     invited_by uuid,
-    token_sha256 bytea,
     joined_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
+    token_sha256 bytea,
     PRIMARY KEY (project_id, user_id)
 );
 CREATE INDEX project_collaborators_of_user ON project_collaborators (user_id, project_id DESC);
@@ -133,7 +135,7 @@ ALTER TABLE users
     ALTER COLUMN password_hash SET NOT NULL,
     DROP COLUMN display_name, DROP COLUMN avatar_url, DROP COLUMN bio,
     DROP COLUMN email_verified_at, DROP COLUMN is_admin, DROP COLUMN oauth_provider,
-    DROP COLUMN oauth_id, DROP COLUMN updated_at, DROP COLUMN closed_at;
+    DROP COLUMN oauth_id, DROP COLUMN oauth_vouched, DROP COLUMN updated_at, DROP COLUMN closed_at;
 """
 
 

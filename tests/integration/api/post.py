@@ -33,8 +33,8 @@ class Post:
         return self._last(to, r"Your code is (\d{6})$")
 
     def token(self, to: str) -> str:
-        """The last reset token that went there, in a link or by itself."""
-        return self._last(to, r"^(?:https?://\S+\?token=)?([\w-]{43})$")
+        """The last token, of a reset or an invitation, that went there, in a link or by itself."""
+        return self._last(to, r"^(?:https?://\S+/#(?:invite|reset)=)?([\w-]{43})$")
 
     def _last(self, to: str, pattern: str) -> str:
         found = [
@@ -55,7 +55,7 @@ def opened() -> Generator[Post]:
 async def a_minute_later(rest: Rest) -> None:
     """Another letter of each kind may go out."""
     client = rest.services.redis.client
-    for pattern in ("*verification-minute:*", "*reset-minute:*"):
+    for pattern in ("*verification-minute:*", "*reset-minute:*", "outreach-minute:*"):
         for key in await client.keys(pattern):
             await client.delete(key)
 

@@ -9,9 +9,10 @@ from uuid import UUID
 import pytest
 
 from auth import closing
-from auth.changes import AccountBarred
+from auth.changes import AccountBarred, ProjectChanged
 
 from . import post
+from .crew import linked
 from .rest import PASSWORD, refused
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from auth.changes import Change
 
     from .post import Post
-    from .rest import Rest
+    from .rest import Person, Rest
 
 ME = "/api/users/me"
 ANNA = "anna@example.com"
@@ -42,13 +43,24 @@ async def reopen(rest: Rest, name: str = "anna", password: str = PASSWORD) -> ht
     return await rest.client.post("/api/auth/reopen", json={"name": name, "password": password})
 
 
+async def linked_project(rest: Rest, owner: Person) -> UUID:
+    """A project that guests may enter by a link of this person."""
+    await rest.run("UPDATE users SET email_verified_at = now()")
+    project = await owner.project()
+    await linked(owner, project)
+    return UUID(project["id"])
+
+
 async def test_a_closed_account_lets_nobody_in_and_says_until_when(
     rest: Rest, mailbox: Post
 ) -> None:
     anna = await rest.person("anna")
     told: list[Change] = []
+    project = await linked_project(rest, anna)
     rest.services.changes.listen(told.append)
     closed = await anna("DELETE", ME, json={"password": PASSWORD})
+    # Guests inside by a link of hers have no account: their rooms look again.
+    assert ProjectChanged(project) in told
     assert (closed.status_code, closed.content) == (204, b"")
     refused(await anna("GET", ME), 401, "session_ended")
     problem = refused(await login(rest), 403, "account_closed")
@@ -132,3 +144,14 @@ async def test_an_erased_account_is_nobodys(rest: Rest) -> None:
     refused(await login(rest), 401, "invalid_credentials")
     refused(await reopen(rest), 401, "invalid_credentials")
     assert (await rest.person("anna")).user["id"] != anna.user["id"]
+
+
+async def test_what_is_due_to_be_erased_cannot_be_opened_again(rest: Rest) -> None:
+    """Also while the hourly erasing has not come to it yet."""
+    anna = await rest.person("anna")
+    await anna("DELETE", ME, json={"password": PASSWORD})
+    rest.time.ahead = timedelta(days=29, hours=23, minutes=59)
+    await rest.run("UPDATE users SET closed_at = closed_at - interval '1 minute'")
+    refused(await reopen(rest), 401, "invalid_credentials")
+    await rest.run("UPDATE users SET closed_at = closed_at + interval '1 minute'")
+    assert (await reopen(rest)).status_code == 204

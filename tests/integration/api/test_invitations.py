@@ -76,9 +76,7 @@ async def test_a_letter_holds_a_link_where_we_have_a_page(rest: Rest, mailbox: p
     object.__setattr__(rest.services.settings, "public_url", "https://music.example/")
     anna, bert = await proven(rest), await rest.person()
     await invited(anna, await anna.project(), NEW)
-    assert (
-        f"https://music.example/#invite={mailbox.token(NEW)}" in mailbox.letters(NEW)[0].text
-    )
+    assert f"https://music.example/#invite={mailbox.token(NEW)}" in mailbox.letters(NEW)[0].text
     assert (await take(bert, mailbox.token(NEW))).status_code == 200
 
 
@@ -161,6 +159,7 @@ async def test_inviting_again_replaces_the_older_one(rest: Rest, mailbox: post.P
     project = await anna.project()
     first = await invited(anna, project, NEW)
     old = mailbox.token(NEW)
+    await post.a_minute_later(rest)
     second = await invited(anna, project, NEW, "viewer")
     crew = (await anna("GET", at(project, "/collaborators"))).json()
     assert [each["id"] for each in crew["invitations"]] == [second["id"]]
@@ -230,6 +229,7 @@ async def test_who_is_there_already_keeps_the_role(rest: Rest, mailbox: post.Pos
     project = await anna.project()
     admin = await joined(rest, anna, project, "admin")
     for person, role in ((admin, "admin"), (anna, "owner")):
+        await post.a_minute_later(rest)
         await invited(anna, project, NEW, "viewer")
         answer = await take(person, mailbox.token(NEW))
         assert answer.json() == {"projectId": project["id"], "role": role}

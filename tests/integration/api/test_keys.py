@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -10,11 +11,14 @@ from uuid import UUID
 import anyio
 import pytest
 
+from api.route import Auth
+from api.routes import ROUTES
 from auth import keys
 from auth.changes import KeyRevoked
 from auth.errors import TokenInvalid
 from base import clock, ids
 
+from . import post
 from .rest import refused
 
 if TYPE_CHECKING:
@@ -131,8 +135,33 @@ async def test_a_key_of_one_project_knows_no_other(rest: Rest) -> None:
     refused(await program("GET", f"/api/projects/{other['id']}"), 404, "project_not_found")
     refused(await program("DELETE", f"/api/projects/{other['id']}"), 404, "project_not_found")
     refused(await program("POST", "/api/projects", json={"name": "x"}), 403, "not_allowed")
+    for path in ("/api/auth/me", "/api/users/me", "/api/users/me/preferences"):
+        # Nor its owner: whoever runs the program may be somebody else.
+        refused(await program("GET", path), 403, "not_allowed")
     items = (await program("GET", "/api/projects")).json()["items"]
     assert [each["id"] for each in items] == [mine["id"]]
+
+
+@pytest.mark.parametrize("scope", ["read", "manage"])
+async def test_a_key_of_one_project_asks_nothing_of_the_account(rest: Rest, scope: str) -> None:
+    anna = await rest.person()
+    program = await rest.key(anna, scope, projectId=(await anna.project())["id"])
+    for route in ROUTES:
+        if route.auth is Auth.NONE or not route.of_account or route.operation == "projects_index":
+            continue
+        path = re.sub(r"{\w+}", str(ids.new_id()), route.path)
+        answer = await program(route.method, path, json={})
+        wanted = {"not_allowed", "session_needed"}
+        assert answer.json()["code"] in wanted, (route.operation, answer.text)
+
+
+async def test_a_new_key_is_told_of_by_mail(rest: Rest) -> None:
+    anna = await rest.person("anna")
+    with post.opened() as mailbox:
+        await make(anna, name="Ableton")
+        (letter,) = mailbox.letters("anna@example.com")
+    assert "Ableton" in letter.text
+    assert "ssk_" not in letter.text
 
 
 async def test_a_key_may_not_be_bound_to_what_its_owner_cannot_see(rest: Rest) -> None:

@@ -11,6 +11,7 @@ import pytest
 from auth import links
 from auth.changes import ProjectChanged
 from auth.permissions import Role
+from syncserver import users
 
 from .crew import at, joined, linked, proven
 from .rest import refused
@@ -178,6 +179,19 @@ def forgeries(token: str) -> list[str]:
         "ssl_" + "A" * 64,
         "ssl_" + "!" * 64,
         "ssl_' OR 1=1; --",
+    ]
+
+
+async def test_rooms_hear_at_once_that_the_maker_of_a_link_was_disabled(rest: Rest) -> None:
+    anna, parts, heard = await proven(rest, "anna"), rest.services, list[object]()
+    project = await anna.project()
+    await linked(anna, project)
+    await anna.project()
+    parts.changes.listen(heard.append)
+    on = users.Operation(parts.database, parts.identities, parts.changes, parts.passwords)
+    await users.disable("anna")(on)
+    assert [each for each in heard if isinstance(each, ProjectChanged)] == [
+        ProjectChanged(UUID(project["id"]))
     ]
 
 

@@ -99,6 +99,36 @@ async def test_a_page_goes_on_with_cookies(site: Rest) -> None:
     assert (await site.client.get("/api/auth/me")).status_code == 200
 
 
+def _told_in(answer: httpx.Response, path: str) -> dict[str, list[str]]:
+    """What a page learns from the address that it is sent on to."""
+    assert answer.status_code == 303, answer.text
+    where, _, said = answer.headers["location"].partition("#")
+    assert where == path
+    return parse_qs(said)
+
+
+async def test_a_page_is_told_of_a_problem_in_its_address(site: Rest) -> None:
+    there = {"returnTo": "/studio?tab=1#room=7"}
+    told = _told_in(await _sign_in(site, "mailless", **there), "/studio?tab=1")
+    assert told == {"error": ["oidc_email_missing"]}
+    gone = await site.client.get(LOGIN, params=there)
+    state = parse_qs(urlsplit(gone.headers["location"]).query)["state"][0]
+    no = await site.client.get(BACK, params={"state": state, "error": "access_denied"})
+    assert _told_in(no, "/studio?tab=1") == {"error": ["oidc_refused"]}
+    assert "syncsphere_access" not in no.headers.get("set-cookie", "")
+
+
+async def test_a_page_can_prove_an_account_and_goes_on_with_cookies(site: Rest) -> None:
+    await site.person("otto")
+    back = await _sign_in(site, "otto@example.com", returnTo="/studio")
+    told = _told_in(back, "/studio")
+    assert told["error"] == ["oidc_link_required"]
+    proof = {"link": told["link"][0], "password": PASSWORD}
+    linked = await site.client.post(LINK, json=proof)
+    assert (linked.status_code, linked.json()["token"]) == (200, None)
+    assert (await site.client.get("/api/auth/me")).status_code == 200
+
+
 @pytest.mark.parametrize(
     "elsewhere",
     [

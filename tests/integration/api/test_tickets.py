@@ -70,6 +70,24 @@ async def test_a_ticket_may_ask_for_less(rest: Rest, role: str) -> None:
     assert (await admitted(rest, project, anna, role=role)).cap is Role(role)
 
 
+async def test_a_ticket_of_a_key_that_only_reads_is_a_viewers(rest: Rest) -> None:
+    anna = await rest.person()
+    project = await anna.project()
+    assert (await ticket(await rest.key(anna, "read"), project))["role"] == "viewer"
+    assert (await ticket(await rest.key(anna, "write"), project))["role"] == "owner"
+
+
+async def test_a_ticket_may_be_asked_for_without_any_body(rest: Rest) -> None:
+    anna = await rest.person()
+    path = f"/api/projects/{(await anna.project())['id']}/ticket"
+    assert (await anna("POST", path)).json()["role"] == "owner"
+    typed = {"Content-Type": "application/json"}
+    refused(await anna("POST", path, headers=typed), 400, "malformed_json")
+    refused(await anna("POST", path, content=b"role=viewer"), 415, "unsupported_media_type")
+    # Where something has to be said, nothing is not enough.
+    refused(await anna("POST", "/api/projects"), 415, "unsupported_media_type")
+
+
 async def test_a_ticket_that_asks_for_more_gives_what_there_is(rest: Rest) -> None:
     anna, bert = await rest.person(), await rest.person()
     await rest.run("UPDATE users SET email_verified_at = now()")

@@ -324,6 +324,7 @@ async def test_who_comes_back_while_being_erased_is_too_late(world: World) -> No
                 name="anna",
                 password=PASSWORD,
                 now=NOW,
+                grace=NOW - LONG_AGO + timedelta(days=1),  # not due by this one's clock
                 ip="",
                 agent="",
             )
@@ -340,7 +341,7 @@ async def test_who_comes_back_while_being_erased_is_too_late(world: World) -> No
 async def test_who_is_coming_back_is_not_erased(world: World) -> None:
     anna = await world.person("anna", closed=LONG_AGO)
     async with world.database.transaction() as tx:
-        await tx.execute(closing.OPEN, (NOW, anna))
+        await tx.execute(closing.OPEN, (NOW, anna, LONG_AGO - timedelta(days=1)))
         assert await world.erase() == 0
     assert await world.erase() == 0
     assert (await world.count())["users"] == 1

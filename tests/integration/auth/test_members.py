@@ -34,6 +34,7 @@ async def invite(
         member=Membership(role),
         by=by,
         replaces=frozenset(Role),
+        letter=True,
         now=NOW,
     )
     return token

@@ -64,6 +64,7 @@ async def world(database: Database) -> World:
             member=Membership(Role.EDITOR),
             by=anna,
             replaces=frozenset(),
+            letter=True,
             now=NOW,
         )
         await tx.execute(

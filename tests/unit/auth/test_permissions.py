@@ -131,6 +131,31 @@ def test_a_door_lifts_a_member_but_gives_nothing_back_that_was_taken_by_name() -
     assert admin.role is Role.ADMIN
 
 
+def test_what_was_taken_by_name_stays_taken_when_a_door_lifts_a_lesser_role() -> None:
+    open_wide = Facts(OWNER, is_public=True, guest_role=Role.EDITOR)
+    found = access_for(open_wide, MEMBER, member=Membership(Role.VIEWER, {"can_edit": False}))
+    assert found.role is Role.EDITOR
+    assert Right.DOCUMENT_EDIT not in found.rights
+
+
+@pytest.mark.parametrize(
+    ("role", "old", "wanted", "left"),
+    [
+        (Role.VIEWER, {"can_edit": False}, {}, {"can_edit": False}),
+        (Role.ADMIN, {"can_edit": False}, {}, {"can_edit": False}),
+        (Role.EDITOR, {"can_edit": False}, {"can_edit": False}, {"can_edit": False}),
+        (Role.EDITOR, {"can_edit": False}, {"can_edit": True}, {}),
+        (Role.VIEWER, {"can_invite_others": True}, {}, {"can_invite_others": True}),
+        (Role.VIEWER, {"can_invite_others": True}, {"can_invite_others": False}, {}),
+        (Role.ADMIN, {"can_invite_others": True}, {}, {}),
+    ],
+)
+def test_what_was_taken_stays_and_what_was_given_goes_with_its_role(
+    role: Role, old: dict[str, bool], wanted: dict[str, bool], left: dict[str, bool]
+) -> None:
+    assert permissions.kept(role, old, wanted) == left
+
+
 def test_a_key_reaches_no_further_than_its_scopes() -> None:
     scopes = frozenset({Right.PROJECT_READ, Right.DOCUMENT_READ, Right.PROJECT_DELETE})
     assert member(Role.EDITOR).within(scopes).rights == scopes - {Right.PROJECT_DELETE}
