@@ -60,7 +60,7 @@ export const register = async (email, username, password) => {
 }
 
 /** Prove the account's address with the code that was sent to it. */
-export const verifyEmail = (session, code) => ask('POST', 'api/auth/verify-email', { body: { email: session.user.email, code } })
+export const verifyEmail = (session, code) => call('POST', 'api/auth/verify-email', { session, body: { email: session.user.email, code } })
 
 /** Set a new password with the token from the letter; every session ends. */
 export const resetPassword = (token, password) => ask('POST', 'api/auth/reset-password', { body: { token, password } })
