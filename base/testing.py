@@ -44,6 +44,10 @@ class Servers:
     def start(self) -> None:
         """Start both; under a second and a half."""
         self._postgres.start()
+        # Nothing here has to outlive a power cut, and each test makes a database: a quarter faster.
+        for setting in ("fsync", "full_page_writes"):
+            self._run("ALTER SYSTEM SET {} = off", setting)
+        self._run("SELECT pg_reload_conf()")
         self.redis_url = self._redis.start()
 
     def stop(self) -> None:
