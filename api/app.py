@@ -21,7 +21,7 @@ from starlette.routing import Route as StarletteRoute
 from api import middleware, page, problems
 from api.errors import MalformedRequest, MethodNotAllowed, NotFound
 from api.requests import Call
-from api.route import JSON
+from api.route import JSON, NAME
 from api.routes import ROUTES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def build(services: Services) -> Starlette:
     paths: dict[str, list[Route]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, []).append(route)
-    doors = [StarletteRoute(path, _Door(services, routes)) for path, routes in paths.items()]
+    doors = [StarletteRoute(_pattern(path), _Door(services, each)) for path, each in paths.items()]
     public = services.settings.public_url
     app = Starlette(
         routes=[*doors, Mount("/", page.ExamplePage(services.page))],
@@ -55,6 +55,11 @@ def build(services: Services) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _pattern(path: str) -> str:
+    """A path as Starlette takes it: names go over several parts of one."""
+    return path.replace(f"{{{NAME}}}", f"{{{NAME}:path}}")
 
 
 def _of_starlette(_request: Request, error: Exception) -> Response:

@@ -48,11 +48,12 @@ async def update(call: Call) -> shapes.UpdateApplied:
     async with call.acting() as tx:
         # Again: it may have come slowly, and what was true before is no more.
         found = await call.project(tx, Right.DOCUMENT_EDIT)
-    applied = await _applied(call, found.project.document_id, content)
-    return shapes.UpdateApplied(applied=applied.changed, pending=applied.pending)
+    became = await applied(call, found.project.document_id, content)
+    return shapes.UpdateApplied(applied=became.changed, pending=became.pending)
 
 
-async def _applied(call: Call, document_id: int, content: bytes) -> Applied:
+async def applied(call: Call, document_id: int, content: bytes) -> Applied:
+    """Apply an update in the name of who asks. Raises UpdateRejected, NotYetDurable."""
     # A link or an open door may let somebody edit who has no account.
     author = call.identity.user_id if isinstance(call.identity, Identity) else None
     # With the database away the room keeps the update and goes on trying; the client may ask

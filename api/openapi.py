@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from api import errors, problems
-from api.route import JSON, Auth, Limit, Octets
+from api.route import JSON, NAME, Auth, Limit, Octets
 from api.shapes.common import Problem
 from auth import errors as auth
 from auth.cookies import ACCESS
@@ -70,6 +70,7 @@ TAGS: Final = {
     "projects": "What you work on.",
     "members": "Who works on a project: collaborators, invitations, links.",
     "documents": "The music in a project, outside of a live connection.",
+    "history": "What the document said before, and back to it.",
     "audit": "What happened to accounts and access, for administrators.",
     "operating": "How the server is.",
 }
@@ -179,8 +180,17 @@ def _security(auth: Auth) -> list[Json]:
 
 def _path_parameters(route: Route) -> list[Json]:
     names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
-    schema = {"type": "string", "format": "uuid"}
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(name)}
+        for name in names
+    ]
+
+
+def _path_schema(name: str) -> Json:
+    # A name may be anything; what may not be one is found nowhere.
+    if name == NAME:
+        return {"type": "string", "minLength": 1}
+    return {"type": "string", "format": "uuid"}
 
 
 def _query_parameters(route: Route) -> list[Json]:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 OCTETS: Final = "application/octet-stream"
 JSON: Final = "application/json"
+TEXT: Final = "text/plain"
 PROJECT: Final = "/api/projects/{project_id}"
+NAME: Final = "name"
+"""The part of a path that is a name and no id: it may hold slashes."""
 
 
 class Auth(Enum):

@@ -101,7 +101,7 @@ async def _documented(response: httpx.Response) -> None:
 
 def _operation(request: httpx.Request) -> dict[str, Any] | None:
     for path, methods in _DOCUMENT["paths"].items():
-        pattern = re.sub(r"{\w+}", "[^/]+", path)
+        pattern = re.sub(r"{\w+}", "[^/]+", path.replace("{name}", ".*"))
         if re.fullmatch(pattern, request.url.path):
             return methods.get(request.method.lower())
     return None

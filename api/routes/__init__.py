@@ -19,6 +19,7 @@ from api.routes import (
     accounts,
     audit,
     documents,
+    history,
     members,
     oidc,
     operating,
@@ -49,6 +50,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *projects.ROUTES,
     *members.ROUTES,
     *documents.ROUTES,
+    *history.ROUTES,
     *audit.ROUTES,
     *operating.ROUTES,
     Route(

@@ -66,7 +66,9 @@ class World:
         someone = await self.rest.person()
         async with self.rest.services.database.transaction() as tx:
             await tx.execute(
-                "INSERT INTO project_collaborators VALUES (%s, %s, %s, %s, NULL, now(), now())",
+                "INSERT INTO project_collaborators"
+                " (project_id, user_id, role, fine, joined_at, updated_at)"
+                " VALUES (%s, %s, %s, %s, now(), now())",
                 (self.project, someone.user["id"], role, Jsonb(fine)),
             )
         return someone
@@ -107,6 +109,52 @@ async def _update(world: World, _who: Person | None) -> Request:
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
     doc.get("takes", type=pycrdt.Map[int])["one"] = 1
     return Request(await world.path(), content=doc.get_update())
+
+
+async def _edited(world: World, who: Person | None) -> Request:
+    """Something to commit, or to restore from, that was not there before."""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    doc.get("takes", type=pycrdt.Map[int])[uuid.uuid4().hex] = 1
+    owner, path = world.people["owner"], f"/api/projects/{world.project}/updates"
+    headers = {"Content-Type": OCTETS}
+    done = await owner("POST", path, content=doc.get_update(), headers=headers)
+    assert done.status_code == 200, done.text
+    return Request(await world.path(), {"message": "A take"})
+
+
+async def _committed(world: World) -> str:
+    await _edited(world, None)
+    owner, path = world.people["owner"], f"/api/projects/{world.project}/commit"
+    made = await owner("POST", path, json={"message": "A take"})
+    assert made.status_code == 201, made.text
+    return made.json()["id"]
+
+
+async def _commit(world: World, _who: Person | None) -> Request:
+    return Request(await world.path(commit_id=await _committed(world)))
+
+
+async def _diff(world: World, _who: Person | None) -> Request:
+    return Request(await world.path(), params={"from": await _committed(world)})
+
+
+async def _restore(world: World, who: Person | None) -> Request:
+    commit = await _committed(world)
+    await _edited(world, who)
+    return Request(await world.path(), {"commitId": commit})
+
+
+async def _tag(world: World, _who: Person | None) -> Request:
+    body = {"name": uuid.uuid4().hex, "commitId": await _committed(world)}
+    return Request(await world.path(), body)
+
+
+async def _tagged(world: World, who: Person | None) -> Request:
+    tag = await _tag(world, who)
+    path = f"/api/projects/{world.project}/tags"
+    made = await world.people["owner"]("POST", path, json=tag.json)
+    assert made.status_code == 201, made.text
+    return Request(await world.path(name=made.json()["name"]))
 
 
 async def _invite(world: World, _who: Person | None) -> Request:
@@ -295,6 +343,15 @@ TABLE: dict[str, Row] = {
     "links_revoke": members(_link, 204, 204, NO, NO),
     "documents_snapshot": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
     "documents_update": Row(_update, 200, 200, 200, NO, NO, HIDDEN, HIDDEN),
+    "history_commit": members(_edited, 201, 201, 201, NO),
+    "history_log": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "history_show": Row(_commit, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "history_snapshot": Row(_commit, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "history_tags": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "history_tag": members(_tag, 201, 201, 201, NO),
+    "history_untag": members(_tagged, 204, 204, 204, NO),
+    "history_diff": Row(_diff, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "history_restore": members(_restore, 200, 200, 200, NO),
     "audit_index": accounts(403),
     "health_health": everybody(200),
     "health_ready": everybody(200),

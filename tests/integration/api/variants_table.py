@@ -24,6 +24,15 @@ ROUTES = (
     "tickets_create",
     "documents_snapshot",
     "documents_update",
+    "history_commit",
+    "history_log",
+    "history_show",
+    "history_snapshot",
+    "history_tag",
+    "history_tags",
+    "history_untag",
+    "history_diff",
+    "history_restore",
     "members_index",
     "members_add",
     "members_change",
@@ -73,9 +82,11 @@ def gets(*routes: str, otherwise: Answer = NO, **but: Answer) -> Gets:
 
 STRANGER, NOBODY = Asker(), Asker(account=False)
 
-SEES = "projects_show tickets_create documents_snapshot"
+LOOKS = "projects_show tickets_create history_log history_show history_tags history_diff"
+SEES = LOOKS + " documents_snapshot history_snapshot"
 VIEWS = SEES + " members_index"
-EDITS = VIEWS + " documents_update"
+WRITES = "documents_update history_commit history_tag history_untag history_restore"
+EDITS = f"{VIEWS} {WRITES}"
 MANAGES = (
     EDITS + " members_add members_change members_remove invitations_withdraw"
     " links_index links_create links_revoke projects_change"
@@ -83,8 +94,7 @@ MANAGES = (
 OUTSIDE = gets(otherwise=HIDDEN)
 # Of these it is said first that nobody without an account has them.
 NEEDS_ACCOUNT: dict[str, Answer] = dict.fromkeys(
-    set(ROUTES) - {"projects_show", "tickets_create", "documents_snapshot", "documents_update"},
-    SIGN_IN,
+    set(ROUTES) - set(SEES.split()) - {"documents_update"}, SIGN_IN
 )
 
 PRIVATE: dict[str, tuple[Asker, Gets]] = {
@@ -102,11 +112,11 @@ PRIVATE: dict[str, tuple[Asker, Gets]] = {
     "editor with can_export": (member("editor", can_export=True), gets(EDITS)),
     "editor without can_export": (
         member("editor", can_export=False),
-        gets("projects_show tickets_create members_index documents_update"),
+        gets(LOOKS, "members_index", WRITES),
     ),
     "editor without anything": (
         member("editor", can_edit=False, can_export=False),
-        gets("projects_show tickets_create members_index"),
+        gets(LOOKS, "members_index"),
     ),
     "viewer with can_invite_others": (
         member("viewer", can_invite_others=True),
@@ -116,7 +126,7 @@ PRIVATE: dict[str, tuple[Asker, Gets]] = {
     "viewer with can_export": (member("viewer", can_export=True), gets(VIEWS)),
     "viewer without can_export": (
         member("viewer", can_export=False),
-        gets("projects_show tickets_create members_index"),
+        gets(LOOKS, "members_index"),
     ),
     # A record that no handler writes: what a viewer cannot be given does not count.
     "viewer with can_edit": (
@@ -168,7 +178,7 @@ WATCHED: dict[str, tuple[Asker, Gets]] = {
     "viewer": (member("viewer"), gets(VIEWS)),
     "viewer without can_export": (
         member("viewer", can_export=False),
-        gets("projects_show tickets_create members_index"),
+        gets(LOOKS, "members_index"),
     ),
     "editor": (member("editor"), gets(EDITS)),
     "editor without can_edit": (member("editor", can_edit=False), gets(VIEWS)),
@@ -176,7 +186,7 @@ WATCHED: dict[str, tuple[Asker, Gets]] = {
 }
 
 PLAYED: dict[str, tuple[Asker, Gets]] = {
-    "stranger": (STRANGER, gets(SEES, "documents_update")),
+    "stranger": (STRANGER, gets(SEES, WRITES)),
     "nobody": (NOBODY, gets(SEES, "documents_update", **NEEDS_ACCOUNT)),
     "viewer's link": (Asker(link="viewer"), gets(SEES, "documents_update", **NEEDS_ACCOUNT)),
     "viewer": (member("viewer"), gets(EDITS)),

@@ -1,0 +1,47 @@
+"""What can go wrong with a project's history, as the user may see it."""
+
+from __future__ import annotations
+
+from base.errors import AppError
+
+
+class CommitNotFound(AppError):
+    """There is no such commit in this project."""
+
+    code = "commit_not_found"
+
+
+class BranchNotFound(AppError):
+    """There is no such branch in this project."""
+
+    code = "branch_not_found"
+
+
+class NothingToCommit(AppError):
+    """Nothing has changed since the newest commit of this branch."""
+
+    code = "nothing_to_commit"
+
+
+class TagNotFound(AppError):
+    """There is no tag of this name in this project."""
+
+    code = "tag_not_found"
+
+
+class TagTaken(AppError):
+    """A tag of this name is already there; delete it first, or choose another name."""
+
+    code = "tag_taken"
+
+
+class TagInvalid(AppError):
+    """A tag cannot be called this."""
+
+    code = "tag_invalid"
+
+
+class TooManyTags(AppError):
+    """The project has as many tags as a project can have; delete some first."""
+
+    code = "too_many_tags"
