@@ -256,8 +256,8 @@ class Call:
             raise SessionNeeded
         if self._route.auth is Auth.ADMIN:
             async with self.acting() as tx:
-                status = await accounts.status(tx, self.user.user_id)
-            if status is None or not status.admin or not status.active:
+                found = await accounts.find(tx, self.user.user_id)
+            if found is None or not found.is_admin or not found.active:
                 raise NotAllowed("Administrators only.")
 
     def _check_bound(self) -> None:

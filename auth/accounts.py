@@ -73,13 +73,10 @@ class User(NamedTuple):
     disabled_at: datetime | None = None
     closed_at: datetime | None = None
 
-
-class Status(NamedTuple):
-    """What decides whether an account may act; active: neither disabled nor closed."""
-
-    verified: bool
-    admin: bool
-    active: bool
+    @property
+    def active(self) -> bool:
+        """Whether the account may act: neither disabled nor closed."""
+        return self.disabled_at is None and self.closed_at is None
 
 
 class Secret(NamedTuple):
@@ -112,9 +109,8 @@ PAGE: LiteralString = _SELECT + " WHERE %s::uuid IS NULL OR id > %s ORDER BY id 
 
 HASH: LiteralString = "SELECT password_hash FROM users WHERE id = %s"
 
-STATUS: LiteralString = """
-    SELECT email_verified_at IS NOT NULL, is_admin, disabled_at IS NULL AND closed_at IS NULL
-    FROM users WHERE id = %s"""
+ACTIVE: LiteralString = """
+    SELECT id FROM users WHERE id = ANY(%s) AND disabled_at IS NULL AND closed_at IS NULL"""
 
 SIGNED_IN: LiteralString = """
     UPDATE users SET last_login_at = %s, password_hash = coalesce(%s, password_hash)
@@ -291,7 +287,7 @@ def check_open(user: User, *, grace: timedelta) -> None:
 
 
 async def find(tx: Tx, user_id: UUID) -> User | None:
-    """An account by its id."""
+    """An account by its id; None: there is none (or, in `acting`, it is somebody else's)."""
     return await _one(tx, BY_ID, (user_id,))
 
 
@@ -326,16 +322,16 @@ async def listing(tx: Tx, *, after: UUID | None = None, limit: int = 100) -> lis
         return await cursor.fetchall()
 
 
-async def status(tx: Tx, user_id: UUID) -> Status | None:
-    """Whether an account may act; None: there is none (or, in `acting`, it is somebody else's)."""
-    row = await (await tx.execute(STATUS, (user_id,))).fetchone()
-    return None if row is None else Status(*row)
+async def active(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these accounts may act: there, and neither disabled nor closed. tx: the server's own."""
+    cursor = await tx.execute(ACTIVE, (list(user_ids),))
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def require_verified(tx: Tx, user_id: UUID) -> None:
     """Raises EmailNotVerified until the account's address is proven."""
-    found = await status(tx, user_id)
-    if found is None or not found.verified:
+    found = await find(tx, user_id)
+    if found is None or found.email_verified_at is None:
         raise EmailNotVerified
 
 
@@ -415,13 +411,3 @@ async def _one(tx: Tx, statement: LiteralString, keys: tuple[object, ...]) -> Us
     async with tx.cursor(row_factory=class_row(User)) as cursor:
         await cursor.execute(statement, keys)
         return await cursor.fetchone()
-
-
-ACTIVE: Final[LiteralString] = """
-    SELECT id FROM users WHERE id = ANY(%s) AND disabled_at IS NULL AND closed_at IS NULL"""
-
-
-async def active(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
-    """Which of these accounts may act: there, and neither disabled nor closed. tx: the server's own."""
-    cursor = await tx.execute(ACTIVE, (list(user_ids),))
-    return {row[0] for row in await cursor.fetchall()}

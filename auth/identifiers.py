@@ -10,9 +10,8 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
-import idna
-
 from auth.errors import EmailInvalid, UsernameInvalid
+from base import domains
 
 EMAIL_LONGEST: Final = 254
 """Characters; what SMTP can carry (RFC 5321, 4.5.3.1.3)."""
@@ -70,8 +69,8 @@ def email(text: str) -> str:
     address = unicodedata.normalize("NFKC", text.strip()).lower()
     local, at, written = address.rpartition("@")
     try:
-        domain = idna.encode(written, uts46=True, transitional=False, std3_rules=True).decode()
-    except idna.IDNAError as wrong:
+        domain = domains.ascii_name(written)
+    except ValueError as wrong:
         raise EmailInvalid(path="$.email") from wrong
     address = f"{local}@{domain}"
     labels = domain.split(".")

@@ -7,8 +7,6 @@ callers bring the text.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,7 +16,7 @@ from auth.credentials import NO_LINK, Guest, Identity, Kind
 from auth.errors import SessionEnded, TokenInvalid, TokenReused
 from auth.permissions import Role
 from auth.sessions import Listed, Origin, Reused, Session, Sessions
-from base import clock
+from base import clock, text64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,8 +27,8 @@ if TYPE_CHECKING:
     from base.redis import Redis
     from base.settings import Settings
 
-KEY_PREFIX: Final = "ssk_"
-LINK_PREFIX: Final = "ssl_"
+PREFIXES: Final = (keys.PREFIX, links.PREFIX)
+"""Of the tokens that are no JWT."""
 
 
 class Signed(NamedTuple):
@@ -51,6 +49,9 @@ class Lives(NamedTuple):
     grace: timedelta = timedelta(seconds=10)
 
 
+_USUAL: Final = Lives()
+
+
 class Identities:
     """Signs people in and recognises them; RedisUnavailable may come from every method."""
 
@@ -61,7 +62,7 @@ class Identities:
         *,
         database: Database,
         changes: Changes,
-        lives: Lives = Lives(),  # noqa: B008 (cannot change)
+        lives: Lives = _USUAL,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._sessions = sessions
@@ -156,10 +157,10 @@ class Identities:
         Raises TokenMissing, TokenInvalid, TokenExpired, SessionEnded, LinkInvalid.
         """
         now = self._now()
-        if token.startswith(KEY_PREFIX):
+        if token.startswith(keys.PREFIX):
             async with self._database.connection() as tx:
                 return await keys.find(tx, token, now)
-        if token.startswith(LINK_PREFIX):
+        if token.startswith(links.PREFIX):
             async with self._database.connection() as tx:
                 return await links.open_link(tx, token, now)
         claims = tokens.read(token, now=now, key=self._keys.current, previous=self._keys.previous)
@@ -275,13 +276,13 @@ class Identities:
     def csrf(self, session_id: UUID) -> str:
         """What a page of ours sends beside its cookies: no other page can read or make it."""
         mac = self._keys.current.mac(b"csrf 1", session_id.bytes)
-        return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+        return text64.write(mac)
 
     def is_csrf(self, given: str, session_id: UUID) -> bool:
         """Whether this is what `csrf` gave to a page, in this session."""
         try:
-            mac = base64.b64decode(given + "=", altchars=b"-_", validate=True)
-        except (ValueError, binascii.Error):
+            mac = text64.read(given)
+        except ValueError:
             return False
         return self._keys.verifies(b"csrf 1", session_id.bytes, mac)
 
@@ -306,9 +307,8 @@ class Identities:
     async def _name_of(self, user_id: UUID) -> str | None:
         """What somebody is called; None when the account is gone, disabled or closed."""
         async with self._database.connection() as tx:
-            status = await accounts.status(tx, user_id)
             found = await accounts.find(tx, user_id)
-        return found.username if status and status.active and found else None
+        return found.username if found is not None and found.active else None
 
     async def _stolen(self, user_id: UUID, session_id: UUID, origin: Origin) -> None:
         await self._changes.tell(SessionsEnded((session_id,)))

@@ -6,18 +6,12 @@ most what its scopes say and what its owner may. Knows SQL; not requests.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import secrets
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
-from uuid import UUID
 
 from psycopg.rows import class_row
 
-from auth import scopes
+from auth import opaque, scopes
 from auth.credentials import Identity, Kind
 from auth.errors import TokenExpired, TokenInvalid
 from base import ids
@@ -25,6 +19,7 @@ from base.errors import AppError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from uuid import UUID
 
     from base.db import Tx
 
@@ -34,9 +29,6 @@ MOST: Final = 50
 
 USED_AFTER: Final = timedelta(minutes=1)
 """That a key was used is noted no more often than this."""
-
-_SECRET_BYTES: Final = 32
-_TEXT: Final = len(PREFIX) + 64
 
 
 class KeysFull(AppError):
@@ -120,10 +112,9 @@ async def create(
     if row is not None and row[0] >= MOST:
         raise KeysFull(most=MOST)
     key = Key(ids.new_id(), name, list(scopes), project_id, now, expires_at, None)
-    secret = secrets.token_bytes(_SECRET_BYTES)
-    kept = hashlib.sha256(secret).digest()
+    token, kept = opaque.make(PREFIX, key.id)
     await tx.execute(INSERT, (key.id, user_id, name, kept, key.scopes, project_id, now, expires_at))
-    return key, PREFIX + base64.urlsafe_b64encode(key.id.bytes + secret).decode()
+    return key, token
 
 
 async def listing(tx: Tx, user_id: UUID) -> list[Key]:
@@ -141,14 +132,15 @@ async def delete(tx: Tx, user_id: UUID, key_id: UUID) -> None:
 
 async def find(tx: Tx, token: str, now: datetime) -> Identity:
     """Who holds this key. Raises TokenInvalid, TokenExpired. tx: the server's own."""
-    key_id, secret = _parsed(token)
-    found = await _active(tx, key_id)
-    kept = hashlib.sha256(secret).digest()
-    if found is None or not hmac.compare_digest(kept, found.secret_sha256):
+    shown = opaque.read(PREFIX, token)
+    if shown is None:
+        raise TokenInvalid
+    found = await _active(tx, shown.id)
+    if found is None or not shown.opens(found.secret_sha256):
         raise TokenInvalid("The API key was revoked, or never made.")
     identity = _identity(found, now)
     if found.last_used_at is None or now - found.last_used_at >= USED_AFTER:
-        await tx.execute(USED, (now, key_id))
+        await tx.execute(USED, (now, shown.id))
     return identity
 
 
@@ -184,13 +176,3 @@ def _identity(found: _Found, now: datetime) -> Identity:
         rights=scopes.rights_of(found.scopes),
         project_id=found.project_id,
     )
-
-
-def _parsed(token: str) -> tuple[UUID, bytes]:
-    if not token.startswith(PREFIX) or len(token) != _TEXT:
-        raise TokenInvalid
-    try:
-        raw = base64.b64decode(token.removeprefix(PREFIX), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error) as wrong:
-        raise TokenInvalid from wrong
-    return UUID(bytes=raw[:16]), raw[16:]

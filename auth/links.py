@@ -8,17 +8,11 @@ the account. Knows SQL; who may make links is judged by the callers.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import secrets
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
-from uuid import UUID
 
 from psycopg.rows import class_row
 
-from auth import credentials
+from auth import credentials, opaque
 from auth.permissions import Role
 from base import ids
 from base.errors import AppError
@@ -26,16 +20,13 @@ from base.errors import AppError
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+    from uuid import UUID
 
     from base.db import Tx
 
 PREFIX: Final = "ssl_"
 MOST: Final = 50
 """Links of one project."""
-
-_ID_BYTES: Final = 16
-_SECRET_BYTES: Final = 32
-_LENGTH: Final = (_ID_BYTES + _SECRET_BYTES) // 3 * 4
 
 
 class LinkInvalid(AppError):
@@ -101,12 +92,14 @@ ALIVE: LiteralString = (
 
 async def open_link(tx: Tx, token: str, now: datetime) -> credentials.Guest:
     """Who comes with this token. The server's own work. Raises LinkInvalid."""
-    link_id, secret = _parts(token)
-    cursor = await tx.execute(OPEN, (now, link_id))
-    row = await cursor.fetchone()
-    if row is None or not hmac.compare_digest(bytes(row[3]), _hash(secret)):
+    shown = opaque.read(PREFIX, token)
+    if shown is None:
         raise LinkInvalid
-    return credentials.Guest(link_id, row[0], Role(row[1]), row[2])
+    cursor = await tx.execute(OPEN, (now, shown.id))
+    row = await cursor.fetchone()
+    if row is None or not shown.opens(bytes(row[3])):
+        raise LinkInvalid
+    return credentials.Guest(shown.id, row[0], Role(row[1]), row[2])
 
 
 async def alive(
@@ -136,11 +129,9 @@ async def make(
     if row is not None and int(row[0]) >= MOST:
         raise LinksFull(most=MOST)
     link = Link(ids.new_id(), name, role.value, by, now, expires_at)
-    secret = secrets.token_bytes(_SECRET_BYTES)
-    await tx.execute(
-        INSERT, (link.id, project_id, name, link.role, _hash(secret), by, now, expires_at)
-    )
-    return link, PREFIX + base64.urlsafe_b64encode(link.id.bytes + secret).decode()
+    token, kept = opaque.make(PREFIX, link.id)
+    await tx.execute(INSERT, (link.id, project_id, name, link.role, kept, by, now, expires_at))
+    return link, token
 
 
 async def listing(tx: Tx, project_id: UUID) -> list[Link]:
@@ -164,20 +155,3 @@ async def revoke_of(tx: Tx, project_id: UUID, maker: UUID) -> None:
 async def opened_by(tx: Tx, maker: UUID) -> list[UUID]:
     """The projects that somebody's links lead to. The server's own work."""
     return [row[0] for row in await (await tx.execute(OPENED_BY, (maker,))).fetchall()]
-
-
-def _parts(token: str) -> tuple[UUID, bytes]:
-    body = token.removeprefix(PREFIX)
-    if body == token or len(body) != _LENGTH or not body.isascii():
-        raise LinkInvalid
-    try:
-        whole = base64.b64decode(body, altchars=b"-_", validate=True)
-    except binascii.Error as wrong:
-        raise LinkInvalid from wrong
-    if len(whole) != _ID_BYTES + _SECRET_BYTES:
-        raise LinkInvalid
-    return UUID(bytes=whole[:_ID_BYTES]), whole[_ID_BYTES:]
-
-
-def _hash(secret: bytes) -> bytes:
-    return hashlib.sha256(secret).digest()

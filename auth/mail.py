@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from base import clock, log, metrics
+from base import clock, domains, log, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,7 +227,7 @@ def deliverable(address: str) -> str:
     if not _ADDRESS.fullmatch(address):
         raise ValueError("not one e-mail address")
     local, _, domain = address.rpartition("@")
-    return f"{local}@{domain if domain.isascii() else domain.encode('idna').decode()}"
+    return f"{local}@{domain if domain.isascii() else domains.ascii_name(domain)}"
 
 
 def written(letter: Letter, sender: Address) -> EmailMessage:

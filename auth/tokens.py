@@ -7,8 +7,6 @@ signed them; whether what they name still lives is for others to say. Time is an
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import struct
@@ -21,6 +19,7 @@ import msgspec
 
 from auth.errors import TokenExpired, TokenInvalid, TokenMissing
 from auth.permissions import Role
+from base import text64
 
 ISSUER: Final = "syncsphere"
 AUDIENCE: Final = "syncsphere"
@@ -191,7 +190,7 @@ def read_ticket(token: str, *, now: datetime, keys: Keyring) -> Ticket:
 def refresh_token(generation: Generation, key: SigningKey) -> str:
     """The refresh token of this generation, the same every time."""
     said = _REFRESH.pack(generation.session_id.bytes, generation.number)
-    return base64.urlsafe_b64encode(said + key.mac(b"refresh 1", said)).rstrip(b"=").decode()
+    return text64.write(said + key.mac(b"refresh 1", said))
 
 
 def read_refresh(token: str, keys: Keyring) -> Generation:
@@ -199,8 +198,8 @@ def read_refresh(token: str, keys: Keyring) -> Generation:
     if not token:
         raise TokenMissing
     try:
-        raw = base64.b64decode(token + "=", altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error) as wrong:
+        raw = text64.read(token)
+    except ValueError as wrong:
         raise TokenInvalid from wrong
     said, mac = raw[: _REFRESH.size], raw[_REFRESH.size :]
     if len(mac) != _MAC_BYTES or not keys.verifies(b"refresh 1", said, mac):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from base import domains
+
 ANY: Final = "*"
 OPAQUE: Final = "null"
 """What a browser sends for a page without a home: a file, a sandboxed frame."""
@@ -88,7 +90,7 @@ def _place(text: str, usual: int | None) -> tuple[str, int | None] | None:
     host, port = parts[1], int(parts[2]) if parts[2] else usual
     if not host.isascii():
         try:
-            host = host.encode("idna").decode()
-        except UnicodeError:
+            host = domains.ascii_name(host)
+        except ValueError:
             return None
     return (host.removesuffix("."), port) if port is None or 0 < port < 1 << 16 else None

@@ -5,15 +5,13 @@ A deleted project stays in the tables but is found by nobody. Who may do what is
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import class_row
 
-from base import ids
+from base import ids, text64
 from docstore import seeding
 from docstore.errors import CursorInvalid, ProjectNotFound
 
@@ -235,14 +233,11 @@ async def _one(tx: Tx, statement: LiteralString, key: UUID | str) -> Project | N
 
 
 def _to_cursor(last: UUID) -> str:
-    return base64.urlsafe_b64encode(last.bytes).rstrip(b"=").decode()
+    return text64.write(last.bytes)
 
 
 def _from_cursor(cursor: str) -> UUID:
     try:
-        last = UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error) as wrong:
+        return UUID(bytes=text64.read(cursor))
+    except ValueError as wrong:
         raise CursorInvalid from wrong
-    if _to_cursor(last) != cursor:
-        raise CursorInvalid
-    return last

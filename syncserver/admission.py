@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from syncserver.transport import Request
 
 SYNC_PATH: Final = "/sync/"
-_PREFIXES: Final = (identity.KEY_PREFIX, identity.LINK_PREFIX)
-"""Other tokens are JWTs."""
 _AWAY: Final = (db.DatabaseUnavailable, redis.RedisUnavailable)
 
 _NO_ROOM: Final = Closing(Code.GONE, "there is no such room")
@@ -73,7 +71,8 @@ def token_of(request: Request) -> str | None:
         return given
     offers = request.protocols
     return next(
-        (each for each in offers if each.count(".") == 2 or each.startswith(_PREFIXES)), None
+        (each for each in offers if each.count(".") == 2 or each.startswith(identity.PREFIXES)),
+        None,
     )
 
 

@@ -130,7 +130,7 @@ def _check_picture(path: str, url: str) -> None:
     try:
         parts = urlsplit(url)
         good = parts.scheme == "https" and bool(parts.hostname) and parts.username is None
-        parts.port  # noqa: B018 (raises for a port that is none)
+        _ = parts.port  # raises for a port that is none
     except ValueError as wrong:
         raise Refused(path, "Expected an https address") from wrong
     if not good or any(character.isspace() or character in "\"'<>\\`" for character in url):

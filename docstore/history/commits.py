@@ -8,8 +8,6 @@ that is written are the server's own work. Tags are told of in `docstore/history
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any, Final, LiteralString, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -17,7 +15,7 @@ import anyio
 import anyio.lowlevel
 from psycopg.types.json import Jsonb
 
-from base import ids
+from base import ids, text64
 from docstore.errors import CursorInvalid
 from docstore.history import archive, work
 from docstore.history.errors import BranchNotFound, CommitNotFound, NothingToCommit
@@ -299,13 +297,13 @@ def _to_cursor(kind: bytes, open_: Sequence[UUID]) -> str | None:
     if not open_:
         return None
     packed = kind + b"".join(each.bytes for each in open_)
-    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+    return text64.write(packed)
 
 
 def _from_cursor(kind: bytes, cursor: str) -> list[UUID]:
     try:
-        packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error) as wrong:
+        packed = text64.read(cursor)
+    except ValueError as wrong:
         raise CursorInvalid from wrong
     found = [UUID(bytes=packed[at : at + 16]) for at in range(1, len(packed) - 15, 16)]
     if not 0 < len(found) <= _LARGEST_CURSOR or _to_cursor(kind, found) != cursor:
