@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from api.requests import Call
+    from auth.changes import Change
 
 _log = log.get(__name__)
 
@@ -73,7 +74,7 @@ async def verify_email(call: Call) -> None:
         ip=call.client.ip,
         agent=call.client.agent,
     )
-    await _tell(call, proven.projects, proven.keys)
+    await parts.changes.tell(*_opened(proven.projects, proven.keys))
 
 
 async def resend_code(call: Call) -> Response:
@@ -114,7 +115,7 @@ async def reset_password(call: Call) -> None:
         ip=call.client.ip,
         agent=call.client.agent,
     )
-    await _tell(call, done.projects, done.keys)
+    await parts.changes.tell(*_opened(done.projects, done.keys))
 
 
 async def change_password(call: Call) -> None:
@@ -170,8 +171,6 @@ async def me(call: Call) -> shapes.UserAnswer:
     return shapes.UserAnswer(shapes.User.of(account))
 
 
-async def _tell(call: Call, projects: Iterable[UUID], keys: Iterable[UUID]) -> None:
-    for key_id in keys:
-        await call.services.changes.tell(KeyRevoked(key_id))
-    for project_id in projects:
-        await call.services.changes.tell(ProjectChanged(project_id))
+def _opened(projects: Iterable[UUID], keys: Iterable[UUID]) -> list[Change]:
+    """What everybody has to hear when a mailbox was proven: what it entered, and keys that went."""
+    return [*map(KeyRevoked, keys), *map(ProjectChanged, projects)]

@@ -14,10 +14,13 @@ from api.route import JSON, OCTETS
 from api.shapes import documents as shapes
 from auth.credentials import Identity
 from auth.permissions import Right
+from docstore.history import branches, work
+from docstore.history.errors import BranchProtected
 
 if TYPE_CHECKING:
     from api.ports import Applied
     from api.requests import Call
+    from docstore.history.branches import Branch
 
 DURABLE_SECONDS: Final = 30.0
 """How long an answer waits for the journal before it says that it does not know yet."""
@@ -25,31 +28,41 @@ DURABLE_SECONDS: Final = 30.0
 
 async def snapshot(call: Call) -> Response:
     """The live document, as a Yjs update or as JSON."""
-    wanted = call.query(shapes.SnapshotQuery)
+    wanted = call.query(shapes.LiveQuery)
     async with call.acting() as tx:
         found = await call.project(tx, Right.DOCUMENT_EXPORT)
-    state = await call.services.rooms.snapshot(found.project.document_id)
+        branch = await branches.get(tx, found.project.id, wanted.branch)
+    state = await call.services.rooms.snapshot(branch.document_id)
     tag = f'"{await aside.digest(state)}-{wanted.format}"'
     kept = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if is_current(call.request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=kept)
     kept["Content-Disposition"] = disposition(found.project.name, wanted.format)
     if wanted.format == "json":
-        return Response(await aside.as_json(state), headers=kept, media_type=JSON)
+        return Response(await work.as_json(state), headers=kept, media_type=JSON)
     return Response(state, headers=kept, media_type=OCTETS)
 
 
 async def update(call: Call) -> shapes.UpdateApplied:
     """Apply a Yjs update through the live room; the answer comes once it is durable."""
-    async with call.acting() as tx:
-        found = await call.project(tx, Right.DOCUMENT_EDIT)
+    wanted = call.query(shapes.UpdateQuery)
+    await _editable(call, wanted.branch)
     limit = call.services.settings.max_frame_bytes
     content = await call.octets(OCTETS, limit=limit, optional=True)
-    async with call.acting() as tx:
-        # Again: it may have come slowly, and what was true before is no more.
-        found = await call.project(tx, Right.DOCUMENT_EDIT)
-    became = await applied(call, found.project.document_id, content)
+    # Again: it may have come slowly, and what was true before is no more.
+    branch = await _editable(call, wanted.branch)
+    became = await applied(call, branch.document_id, content)
     return shapes.UpdateApplied(applied=became.changed, pending=became.pending)
+
+
+async def _editable(call: Call, name: str) -> Branch:
+    """A branch that who asks may edit as it is. Nobody edits a protected one: BranchProtected."""
+    async with call.acting() as tx:
+        found = await call.project(tx, Right.DOCUMENT_EDIT)
+        branch = await branches.get(tx, found.project.id, name)
+    if branch.protected:
+        raise BranchProtected(branch=branch.name)
+    return branch
 
 
 async def applied(call: Call, document_id: int, content: bytes) -> Applied:

@@ -59,6 +59,18 @@ class NotYetDurable(AppError):
     code = "not_yet_durable"
 
 
+class PreconditionFailed(AppError):
+    """It is not, or not any more, what the request says in If-Match."""
+
+    code = "precondition_failed"
+
+
+class RangeNotSatisfiable(AppError):
+    """There is nothing in the part that was asked for."""
+
+    code = "range_not_satisfiable"
+
+
 class OriginNotAllowed(AppError):
     """Pages of this origin may not change anything here."""
 

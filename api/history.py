@@ -9,71 +9,72 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final
 
-import anyio
-import anyio.lowlevel
+import msgspec
 from starlette.responses import Response
 
-from api import aside, documents
+from api import again, documents, points
+from api.live import Live
 from api.route import JSON, OCTETS, TEXT
 from api.shapes import documents as document_shapes
 from api.shapes import history as shapes
 from auth.permissions import Right
-from docstore.history import archive, work
+from base.places import FairPlaces
+from docstore.history import branches, work, writers
 from docstore.history import commits as store
 from docstore.history import tags as labels
-from docstore.history.errors import CommitNotFound
-from docstore.projects import MAIN
+from docstore.history.errors import CommitNotFound, NothingToCommit
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from api.requests import Authorised, Call
     from base.db import Tx
+    from docstore.history.branches import Branch
 
-AT_ONCE: Final = 2
-"""Restores, and diffs, under way in this process; each may hold whole documents."""
+AT_ONCE: Final = 4
+"""Diffs under way in this process; each may hold whole documents."""
 
 CLIENT_BITS: Final = 32
 """Of the ids that Yjs clients draw for themselves."""
 
-_restores: Final = anyio.lowlevel.RunVar[anyio.CapacityLimiter]("restores")
-_diffs: Final = anyio.lowlevel.RunVar[anyio.CapacityLimiter]("diffs")
+BEFORE_RESTORE: Final = "Before restoring"
+"""The message of the commit of what nobody had committed."""
+
+_diffs: Final = FairPlaces("diffs", AT_ONCE)
 
 
 # ---------------------------------------------------------------- commits
 
 
 async def commit(call: Call) -> shapes.Commit:
-    """Put a name to the document as everybody who is connected sees it now."""
+    """Put a name to a branch as everybody who is connected to it sees it now."""
     wanted = call.body(shapes.NewCommit)
     async with call.acting() as tx:
         found = await call.project(tx, Right.DOCUMENT_EDIT)
-    document_id = found.project.document_id
-    made = await store.make(
-        call.services.database,
-        project_id=found.project.id,
-        document_id=document_id,
-        branch=MAIN,
-        state=lambda: call.services.rooms.snapshot(document_id),
-        author=call.user.user_id,
-        message=wanted.message,
-        now=call.services.now(),
-    )
+        points.check_open(found, await branches.get(tx, found.project.id, wanted.branch))
+    async with writers.writing(call.services.database, found.project.id, brief=True) as locked:
+        # Again: there may have been a queue, and what was true before is no more.
+        async with call.acting() as tx:
+            found = await call.project(tx, Right.DOCUMENT_EDIT)
+        branch = await branches.get(locked, found.project.id, wanted.branch)
+        points.check_open(found, branch)
+        made = await _committed(call, locked, branch, wanted.message)
     call.answer_headers["Location"] = f"/api/projects/{found.project.id}/commits/{made.id}"
     return shapes.Commit.of(made, people=_sees_people(found))
 
 
 async def log(call: Call) -> shapes.Commits:
-    """What the document's newest commit descends from, newest first."""
+    """What a branch's newest commit descends from, newest first."""
     wanted = call.query(shapes.CommitsQuery)
     # Who may not see the people may not find out by asking for one of them either.
     right = Right.PROJECT_READ if wanted.author is None else Right.ACCESS_READ
     async with call.acting() as tx:
         found = await call.project(tx, right)
+        branch = await branches.get(tx, found.project.id, wanted.branch)
         items, cursor = await store.log(
             tx,
             found.project.id,
-            branch=MAIN,
+            branch=branch.name,
             author=wanted.author,
             before=wanted.moment,
             after=wanted.cursor,
@@ -105,7 +106,7 @@ async def snapshot(call: Call) -> Response:
     state = await _state_of(call, commit)
     kept["Content-Disposition"] = documents.disposition(found.project.name, wanted.format)
     if wanted.format == "json":
-        return Response(await aside.as_json(state), headers=kept, media_type=JSON)
+        return Response(await work.as_json(state), headers=kept, media_type=JSON)
     return Response(state, headers=kept, media_type=OCTETS)
 
 
@@ -126,9 +127,13 @@ async def tag(call: Call) -> shapes.Tag:
     wanted = call.body(shapes.NewTag)
     async with call.acting() as tx:
         found = await call.project(tx, Right.DOCUMENT_EDIT)
-    async with call.services.database.transaction() as tx:
+    # With the lock: what nothing leads to is not taken away while it is being named.
+    async with writers.writing(call.services.database, found.project.id, brief=True) as locked:
+        # Again: there may have been a queue, and what was true before is no more.
+        async with call.acting() as tx:
+            found = await call.project(tx, Right.DOCUMENT_EDIT)
         made = await labels.tag(
-            tx,
+            locked,
             found.project.id,
             name=wanted.name,
             commit_id=wanted.commit_id,
@@ -142,8 +147,9 @@ async def untag(call: Call) -> None:
     """Take a name away; the commit stays."""
     async with call.acting() as tx:
         found = await call.project(tx, Right.DOCUMENT_EDIT)
-    async with call.services.database.transaction() as tx:
-        await labels.untag(tx, found.project.id, call.request.path_params["name"])
+    async with writers.writing(call.services.database, found.project.id, brief=True) as locked:
+        await again.judged(call, Right.DOCUMENT_EDIT)
+        await labels.untag(locked, found.project.id, call.request.path_params["name"])
 
 
 # ---------------------------------------------------------------- between two states
@@ -154,16 +160,16 @@ async def diff(call: Call) -> Response:
     wanted = call.query(shapes.DiffQuery)
     async with call.acting() as tx:
         found = await call.project(tx, Right.DOCUMENT_READ)
-        ends = [await _commit_at(tx, found, point) for point in wanted.points]
-    async with _place(_diffs):
-        before, after = [await _state_at(call, found, end) for end in ends]
+        ends = [await points.find(call, tx, found, each, wanted.branch) for each in wanted.points]
+    async with _diffs():
+        before, after = [await points.state(call, end) for end in ends]
         said = await work.diff(before, after, wanted.format)
     kept = {"Cache-Control": "private, no-cache"}
     return Response(said, headers=kept, media_type=JSON if wanted.format == "json" else TEXT)
 
 
 async def restore(call: Call) -> shapes.Restored:
-    """Bring the live document to what it said at a commit.
+    """Bring a live document to what it said at a commit, or at a time.
 
     It is an edit like any other, made in the name of who asks: everybody who is connected sees it,
     nothing of the history is lost, and what others do at the same time stays. Answered once it is
@@ -172,24 +178,83 @@ async def restore(call: Call) -> shapes.Restored:
     wanted = call.body(shapes.Restore)
     async with call.acting() as tx:
         found = await call.project(tx, Right.DOCUMENT_EDIT)
-        commit = await _commit_at(tx, found, wanted.point)
-    assert commit is not None, "a restore names a commit"
+        source = await points.find(call, tx, found, wanted.point, wanted.branch)
+    if wanted.dry_run:
+        return await _would_restore(call, source, wanted.branch)
+    message = wanted.message if isinstance(wanted.message, str) else None
     # One after another: two that begin at the same state would end in a mixture of both.
-    async with _place(_restores), call.services.database.transaction() as locked:
-        await archive.lock(locked, found.project.id)
-        state = await store.state_of(locked, commit)
-        live = await call.services.rooms.snapshot(found.project.document_id)
+    async with writers.in_steps(call.services.database, found.project.id) as locked:
+        branch = await branches.get(locked, found.project.id, wanted.branch)
+        points.check_open(found, branch)
+        state = await points.state(call, source)
+        live = await call.services.rooms.snapshot(branch.document_id)
         reached = await work.reach(live, state, client_id=secrets.randbits(CLIENT_BITS))
-        if reached.update is None:
+        if reached.update is None and message is None:
             return shapes.Restored(applied=False, summary=reached.summary)
         async with call.acting() as tx:
             # Again: it may have taken long, and what was true before is no more.
             found = await call.project(tx, Right.DOCUMENT_EDIT)
-        applied = await documents.applied(call, found.project.document_id, reached.update)
-    return shapes.Restored(applied=applied.changed, summary=reached.summary)
+        points.check_open(found, branch)
+        before = kept = None
+        is_changed = False
+        if reached.update is not None:
+            if message is not None:
+                before = await commit_if_needed(call, locked, branch, BEFORE_RESTORE)
+                before = before or await store.head(locked, branch.project_id, branch.name)
+            is_changed = (await documents.applied(call, branch.document_id, reached.update)).changed
+        if message is not None:
+            # Also where nothing had to be done: one before may have ended on its way to its commit.
+            kept = await commit_if_needed(call, locked, branch, message)
+    people = _sees_people(found)
+    first, last = (
+        None if made is None else shapes.Commit.of(made, people=people) for made in (before, kept)
+    )
+    return shapes.Restored(is_changed, reached.summary, first, last)
+
+
+async def _would_restore(call: Call, source: points.Found, name: str) -> shapes.Restored:
+    """What a restore would change, whoever may make it."""
+    async with _diffs():
+        async with call.acting() as tx:
+            found = await call.project(tx, Right.DOCUMENT_EDIT)
+            branch = await branches.get(tx, found.project.id, name)
+        state = await points.state(call, source)
+        live = await call.services.rooms.snapshot(branch.document_id)
+        reached = await work.reach(live, state, client_id=secrets.randbits(CLIENT_BITS))
+        said = await work.diff(live, state)
+    return shapes.Restored(
+        applied=reached.update is not None, summary=reached.summary, diff=msgspec.Raw(said)
+    )
 
 
 # ---------------------------------------------------------------- what they share
+
+
+async def commit_if_needed(
+    call: Call, locked: Tx, branch: Branch, message: str
+) -> store.Commit | None:
+    """Commit a branch as it is now in the name of who asks; None where its newest commit says it.
+
+    locked: a connection of `writers.in_steps`; the commit is a step of its own.
+    """
+    try:
+        async with locked.transaction():
+            return await _committed(call, locked, branch, message)
+    except NothingToCommit:
+        return None
+
+
+async def _committed(call: Call, locked: Tx, branch: Branch, message: str) -> store.Commit:
+    return await store.make_within(
+        locked,
+        project_id=branch.project_id,
+        document_id=branch.document_id,
+        branch=branch.name,
+        state=Live(call.services.rooms, branch.document_id),
+        author=call.user.user_id,
+        message=message,
+        now=call.services.now(),
+    )
 
 
 def _sees_people(found: Authorised) -> bool:
@@ -200,27 +265,6 @@ def _commit_id(call: Call) -> UUID:
     return call.path_id("commit_id", CommitNotFound)
 
 
-async def _commit_at(tx: Tx, found: Authorised, point: shapes.Point) -> store.Commit | None:
-    """The commit of this project that is meant; None: the live document."""
-    if point.tag is not None:
-        return await labels.by_tag(tx, found.project.id, point.tag)
-    return None if point.commit is None else await store.get(tx, found.project.id, point.commit)
-
-
-async def _state_at(call: Call, found: Authorised, commit: store.Commit | None) -> bytes:
-    if commit is None:
-        return await call.services.rooms.snapshot(found.project.document_id)
-    return await _state_of(call, commit)
-
-
 async def _state_of(call: Call, commit: store.Commit) -> bytes:
     async with call.services.database.connection() as tx:
         return await store.state_of(tx, commit)
-
-
-def _place(places: anyio.lowlevel.RunVar[anyio.CapacityLimiter]) -> anyio.CapacityLimiter:
-    found = places.get(None)
-    if found is None:
-        found = anyio.CapacityLimiter(AT_ONCE)
-        places.set(found)
-    return found

@@ -53,8 +53,7 @@ async def accept_token(call: Call) -> shapes.Accepted:
                 tx, account, now=now, ip=client.ip, agent=client.agent
             )
         taken = await invitations.accept_token(tx, me, token, now, ip=client.ip, agent=client.agent)
-    for project in entered:
-        await call.services.changes.tell(ProjectChanged(project))
+    await call.services.changes.tell(*map(ProjectChanged, entered))
     return await _accepted(call, taken)
 
 

@@ -46,15 +46,16 @@ _TLS_ONLY: Final = {"Strict-Transport-Security": "max-age=31536000"}
 # What a page of another origin may send and read. A preflight is asked again after ten minutes, so
 # that an origin taken from the list does not stay in browsers for long.
 _PREFLIGHT: Final = {
-    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": (
-        "Authorization, Content-Type, If-None-Match, Share-Link, X-CSRF-Token"
+        "Authorization, Content-Type, If-Match, If-None-Match, If-Range, Range, Share-Link,"
+        " X-CSRF-Token"
     ),
     "Access-Control-Max-Age": "600",
 }
 _EXPOSED: Final = (
-    "Content-Disposition, ETag, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset,"
-    " Retry-After"
+    "Accept-Ranges, Content-Disposition, Content-Range, ETag, Link, Location, RateLimit-Limit,"
+    " RateLimit-Remaining, RateLimit-Reset, Retry-After"
 )
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 

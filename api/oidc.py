@@ -121,7 +121,7 @@ async def _enter(
             ip=call.client.ip,
             first=True,
         )
-    await _tell(call, entered.projects)
+    await call.services.changes.tell(*map(ProjectChanged, entered.projects))
     return await _sign_in(call, entered.user, claims.issuer, since)
 
 
@@ -147,7 +147,7 @@ async def link(call: Call) -> Response:
             projects = await verification.prove(tx, user, now=now, ip=ip, agent=agent)
             user = user._replace(email_verified_at=user.email_verified_at or now)
     await links.drop(proof.link)
-    await _tell(call, projects)
+    await call.services.changes.tell(*map(ProjectChanged, projects))
     signed, user = await _sign_in(call, user, waiting.issuer, since)
     response = cookies.signed_in(call, signed, user, cookie=waiting.cookie)
     _remember(call, response, "", 0)
@@ -215,11 +215,6 @@ def _told(return_to: str, problem: AppError) -> str:
     if isinstance(problem, OidcLinkRequired):
         said["link"] = str(problem.data["link"])
     return f"{return_to.partition('#')[0]}#{urlencode(said)}"
-
-
-async def _tell(call: Call, projects: list[UUID]) -> None:
-    for project_id in projects:
-        await call.services.changes.tell(ProjectChanged(project_id))
 
 
 def _site(call: Call) -> str:

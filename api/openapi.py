@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from api import errors, problems
-from api.route import JSON, NAME, Auth, Limit, Octets
+from api.route import BRANCH, JSON, NAME, VERSION, Auth, Limit, Octets
 from api.shapes.common import Problem
 from auth import errors as auth
 from auth.cookies import ACCESS
@@ -71,6 +71,7 @@ TAGS: Final = {
     "members": "Who works on a project: collaborators, invitations, links.",
     "documents": "The music in a project, outside of a live connection.",
     "history": "What the document said before, and back to it.",
+    "bundles": "A project as a file: made, kept in versions, brought in.",
     "audit": "What happened to accounts and access, for administrators.",
     "operating": "How the server is.",
 }
@@ -190,6 +191,10 @@ def _path_schema(name: str) -> Json:
     # A name may be anything; what may not be one is found nowhere.
     if name == NAME:
         return {"type": "string", "minLength": 1}
+    if name == VERSION:
+        return {"type": "integer", "minimum": 1}
+    if name == BRANCH:
+        return {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
     return {"type": "string", "format": "uuid"}
 
 
@@ -214,7 +219,10 @@ def _content(body: type[msgspec.Struct] | Octets) -> Json:
 
 def _responses(route: Route) -> Json:
     made: Json = {str(route.status): _success(route)}
-    made |= {str(status): {"description": _phrase(status)} for status in route.also}
+    for status in route.also:
+        # A part of it is of the same kind as all of it.
+        part = _success(route) if status == 206 else {}
+        made[str(status)] = part | {"description": _phrase(status)}
     by_status: defaultdict[int, list[type[AppError]]] = defaultdict(list)
     for error in errors_of(route):
         by_status[problems.status(error)].append(error)
@@ -250,6 +258,7 @@ def _phrase(status: int) -> str:
         201: "Created.",
         202: "Accepted; no body.",
         204: "Done; no body.",
+        206: "The part that was asked for.",
         303: "Go on to the address in `Location`; no body.",
         304: "Your copy is current.",
     }[status]

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from base.errors import AppError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
     from uuid import UUID
+
+    from docstore.live import Difference
 
 
 class UpdateRejected(AppError):
@@ -50,6 +54,12 @@ class TooManyBroken(UpdateRejected):
     code = "too_many_broken_updates"
 
 
+class OtherEpoch(UpdateRejected):
+    """The update builds upon what was before the project was squashed; begin anew."""
+
+    code = "other_epoch"
+
+
 class RoomUnavailable(AppError):
     """The project's room cannot be opened right now; try again in a moment."""
 
@@ -81,6 +91,10 @@ class LiveRooms(Protocol):
         """The live state as one v1 update, opened for it if need be; without what is pending."""
         ...
 
+    async def diff(self, document_id: int, state_vector: bytes) -> Difference:
+        """What the live state has beyond a state vector of its own, and all its deletions."""
+        ...
+
     async def apply(self, document_id: int, update: bytes, author: UUID | None) -> Applied:
         """Apply, fan out, and return once durable. Raises UpdateRejected.
 
@@ -90,8 +104,14 @@ class LiveRooms(Protocol):
         """
         ...
 
-    async def close(self, project_id: UUID, *, code: int, reason: str) -> int:
-        """Close every socket of a project; the number of sockets closed."""
+    def held(
+        self, document_ids: Sequence[int], *, code: int, reason: str
+    ) -> AbstractAsyncContextManager[None]:
+        """Let nobody change, or open, these documents meanwhile; what came before is durable.
+
+        What is stored may be replaced within. Afterwards the rooms are loaded anew, and every
+        socket in them is closed with the code and the reason; when it fails, so that it comes back.
+        """
         ...
 
     def statistics(self) -> LiveStatistics:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
@@ -17,9 +17,6 @@ from docstore import projects
 if TYPE_CHECKING:
     from api.requests import Call
     from base.db import Tx
-
-GONE: Final = 4404
-"""Close code of sockets whose project was deleted; clients do not come back after it."""
 
 
 async def create(call: Call) -> shapes.Project:
@@ -115,7 +112,6 @@ async def delete(call: Call) -> None:
             agent=call.client.agent,
         )
     await call.services.changes.tell(ProjectChanged(found.project.id))
-    await call.services.rooms.close(found.project.id, code=GONE, reason="project deleted")
 
 
 def within(call: Call, right: Right) -> None:

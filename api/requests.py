@@ -18,6 +18,7 @@ import anyio
 import msgspec
 
 from api import cookies
+from api.allowed import allowed
 from api.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -34,12 +35,14 @@ from auth.errors import NotAllowed, SessionNeeded, TokenInvalid, TokenMissing
 from auth.ratelimit import USUAL, Count, TooManyRequests
 from base import clock
 from base.errors import AppError
+from base.places import asking
 from docstore import projects
 from docstore.errors import ProjectNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from starlette.requests import Request
 
@@ -60,8 +63,12 @@ _SWIFT_SECONDS: Final = 0.05
 _CHUNK_SECONDS: Final = 10.0
 _BODY_SECONDS: Final = 20.0
 _BODY_PACE: Final = 32 * 1024
-"""What of a body may take how long: silence, the whole, and so many bytes a second on top."""
+"""What of a body may take how long: silence, the first bytes, and then so many bytes a second, as
+measured over what has come so far."""
 _SAFE: Final = frozenset({"GET", "HEAD"})
+
+_NOT_NAMED: Final = "Invalid enum value"
+"""How msgspec begins to say that a value is none of those that there are."""
 
 _OF_BOUND_KEYS: Final = frozenset({"projects_index"})
 """What a key of one project may ask besides of that project: the list, which holds it alone."""
@@ -113,6 +120,8 @@ class Call:
             raise
         await self._limited(self.identity.user_id if isinstance(self.identity, Identity) else None)
         await self._check_kind()
+        who = self.identity
+        asking.set(who.user_id if isinstance(who, Identity) else self.client.ip)
         if isinstance(self._route.body, type):
             nothing = self._route.may_be_empty and not announced(self.request.headers)
             content = b"{}" if nothing else await self.octets(JSON, limit=JSON_MOST_BYTES)
@@ -193,6 +202,17 @@ class Call:
         if clock.monotonic() - begun > _SWIFT_SECONDS:
             await self._again()
         return content
+
+    async def spool(self, path: Path, media_types: Sequence[str], *, limit: int) -> None:
+        """Write the raw body, of one of these types, to a file; otherwise as `octets`."""
+        given = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        wanted = given if given in media_types else media_types[0]
+        check_media_type(self.request.headers, wanted, optional=False)
+        begun = clock.monotonic()
+        async with await anyio.open_file(path, "wb") as file:
+            await poured(self.request, limit, file.write)
+        if clock.monotonic() - begun > _SWIFT_SECONDS:
+            await self._again()
 
     def path_id(self, name: str, missing: type[AppError]) -> UUID:
         """An id that the path names; `missing` is raised for what is none."""
@@ -309,21 +329,34 @@ async def bounded(request: Request, limit: int) -> bytes:
 
     BodyTooSlow for who keeps a connection and its place busy with a body that does not come.
     """
+    content = bytearray()
+
+    async def add(chunk: bytes) -> None:
+        content.extend(chunk)
+
+    await poured(request, limit, add)
+    return bytes(content)
+
+
+async def poured(request: Request, limit: int, into: Callable[[bytes], Awaitable[object]]) -> None:
+    """The body piece by piece into a function; raises what `bounded` does."""
     announced = request.headers.get("content-length", "0")
     # Content-Length may lie; then the count below finds out.
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
         raise BodyTooLarge(limit_bytes=limit)
-    content = bytearray()
-    last = anyio.current_time() + _BODY_SECONDS + limit / _BODY_PACE
+    size = 0
+    begun = anyio.current_time()
     with anyio.CancelScope(deadline=anyio.current_time() + _CHUNK_SECONDS) as patience:
         async for chunk in request.stream():
-            if len(content) + len(chunk) > limit:
+            size += len(chunk)
+            if size > limit:
                 raise BodyTooLarge(limit_bytes=limit)
-            content += chunk
+            await into(chunk)
+            # By what has come, not by what may: a place is not held by a byte now and then.
+            last = begun + _BODY_SECONDS + size / _BODY_PACE
             patience.deadline = min(last, anyio.current_time() + _CHUNK_SECONDS)
     if patience.cancelled_caught:
         raise BodyTooSlow
-    return bytes(content)
 
 
 def decoded(content: bytes, shape: type[T]) -> T:
@@ -331,7 +364,7 @@ def decoded(content: bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=shape)
     except msgspec.ValidationError as wrong:
-        raise _refusal(wrong) from wrong
+        raise _refusal(wrong, shape) from wrong
     # RecursionError: brackets within brackets, deeper than the parser follows.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         reason = str(wrong) if isinstance(wrong, msgspec.DecodeError) else None
@@ -343,13 +376,19 @@ def parameters(given: Mapping[str, str], shape: type[T]) -> T:
     try:
         return msgspec.convert(given, shape, strict=False)
     except msgspec.ValidationError as wrong:
-        raise _refusal(wrong) from wrong
+        raise _refusal(wrong, shape) from wrong
 
 
-def _refusal(wrong: msgspec.ValidationError) -> ValidationFailed:
+def _refusal(wrong: msgspec.ValidationError, shape: object) -> ValidationFailed:
     """A refusal of `shapes` carries its path; msgspec appends one to its sentence."""
     cause = wrong.__cause__
     if isinstance(cause, Refused):
         return ValidationFailed(str(cause), path=cause.path)
-    reason, _, path = str(wrong).partition(" - at ")
-    return ValidationFailed(reason, path=path.strip("`") or "$")
+    # The sentence may have the value in it that was given: the path is what comes last.
+    reason, _, path = str(wrong).rpartition(" - at ")
+    if not reason:
+        reason, path = path, ""
+    path = path.strip("`") or "$"
+    if reason.startswith(_NOT_NAMED) and (values := allowed(shape, path)):
+        reason = f"{reason}, expected one of {', '.join(f'`{value}`' for value in values)}"
+    return ValidationFailed(reason, path=path)

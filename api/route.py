@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 OCTETS: Final = "application/octet-stream"
 JSON: Final = "application/json"
 TEXT: Final = "text/plain"
+SVG: Final = "image/svg+xml"
 PROJECT: Final = "/api/projects/{project_id}"
+ZIP: Final = "application/zip"
+VERSION: Final = "version"
+"""The part of a path that is the number of a bundle."""
 NAME: Final = "name"
 """The part of a path that is a name and no id: it may hold slashes."""
+BRANCH: Final = "branch"
+"""The part of a path that is the name of a branch, which holds none."""
 
 
 class Auth(Enum):

@@ -6,6 +6,7 @@ hashing of passwords are real in its tests.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any, cast
@@ -16,34 +17,46 @@ from pycrdt import Doc
 
 from api import openapi, ports
 from api.routes import ROUTES
+from docstore import documents
+from docstore.live import Difference
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
     from uuid import UUID
 
     from starlette.types import ASGIApp
 
+    from base.db import Database
+
 
 class FakeRooms:
-    """LiveRooms in memory: documents begin empty, everything applied is durable at once.
+    """LiveRooms in memory, where everything applied is durable at once.
 
-    refuse: raised by the next calls of `snapshot` and `apply`, when set.
+    Documents begin with their stored snapshot, as branches have one, or empty. refuse: raised by
+    the next calls of `snapshot` and `apply`, when set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database | None = None) -> None:
+        self.database = database
         self.documents: dict[int, Doc[Any]] = {}
         self.applied: list[tuple[int, UUID | None]] = []
-        self.closed: list[tuple[UUID, int, str]] = []
         self.refuse: Exception | None = None
 
     async def snapshot(self, document_id: int) -> bytes:
         """As the port says."""
         self._refuse()
-        return self._document(document_id).get_update()
+        return (await self._document(document_id)).get_update()
+
+    async def diff(self, document_id: int, state_vector: bytes) -> Difference:
+        """As the port says."""
+        self._refuse()
+        document = await self._document(document_id)
+        return Difference(document.get_update(state_vector), document.get_state(), document_id)
 
     async def apply(self, document_id: int, update: bytes, author: UUID | None) -> ports.Applied:
         """As the port says; nothing is ever pending here."""
         self._refuse()
-        document = self._document(document_id)
+        document = await self._document(document_id)
         before = document.get_update()
         try:
             document.apply_update(update)
@@ -52,17 +65,37 @@ class FakeRooms:
         self.applied.append((document_id, author))
         return ports.Applied(changed=document.get_update() != before, pending=False)
 
-    async def close(self, project_id: UUID, *, code: int, reason: str) -> int:
-        """As the port says."""
-        self.closed.append((project_id, code, reason))
-        return 0
+    @contextlib.asynccontextmanager
+    async def held(
+        self, document_ids: Sequence[int], *, code: int, reason: str
+    ) -> AsyncGenerator[None]:
+        """As the port says: what was said here is stored, and read again afterwards."""
+        assert self.database is not None, "documents that are to be replaced are stored"
+        async with self.database.connection() as tx:
+            for document_id in document_ids:
+                state = (await self._document(document_id)).get_update()
+                await tx.execute(
+                    "INSERT INTO journal (document_id, payload, created_at) VALUES (%s, %s, now())",
+                    (document_id, state),
+                )
+        yield
+        for document_id in document_ids:
+            del self.documents[document_id]
 
     def statistics(self) -> ports.LiveStatistics:
         """As the port says."""
         return ports.LiveStatistics(rooms=len(self.documents), connections=0)
 
-    def _document(self, document_id: int) -> Doc[Any]:
-        return self.documents.setdefault(document_id, Doc())
+    async def _document(self, document_id: int) -> Doc[Any]:
+        if document_id not in self.documents:
+            opened: Doc[Any] = Doc()
+            if self.database is not None:
+                async with self.database.connection() as tx:
+                    stored = await documents.load(tx, document_id)
+                if stored.snapshot is not None:
+                    opened.apply_update(stored.snapshot)
+            self.documents.setdefault(document_id, opened)
+        return self.documents[document_id]
 
     def _refuse(self) -> None:
         if self.refuse is not None:

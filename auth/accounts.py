@@ -107,6 +107,11 @@ BY_PROVIDER: LiteralString = _SELECT + " WHERE oauth_provider = %s AND oauth_id 
 
 PAGE: LiteralString = _SELECT + " WHERE %s::uuid IS NULL OR id > %s ORDER BY id LIMIT %s"
 
+NAMES: LiteralString = "SELECT id, username FROM people WHERE id = ANY(%s)"
+
+SHOWN: LiteralString = """
+    SELECT id, coalesce(nullif(display_name, ''), username) FROM people WHERE id = ANY(%s)"""
+
 HASH: LiteralString = "SELECT password_hash FROM users WHERE id = %s"
 
 ACTIVE: LiteralString = """
@@ -326,6 +331,18 @@ async def active(tx: Tx, user_ids: Iterable[UUID]) -> set[UUID]:
     """Which of these accounts may act: there, and neither disabled nor closed. tx: the server's own."""
     cursor = await tx.execute(ACTIVE, (list(user_ids),))
     return {row[0] for row in await cursor.fetchall()}
+
+
+async def names(tx: Tx, user_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The user names of those of them that are there. Also in a transaction of somebody's own."""
+    cursor = await tx.execute(NAMES, (list(user_ids),))
+    return dict(await cursor.fetchall())
+
+
+async def shown_names(tx: Tx, user_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What they want to be called, or else their user names. Otherwise as `names`."""
+    cursor = await tx.execute(SHOWN, (list(user_ids),))
+    return dict(await cursor.fetchall())
 
 
 async def require_verified(tx: Tx, user_id: UUID) -> None:

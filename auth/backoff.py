@@ -186,7 +186,7 @@ class Backoff:
         place = secrets.token_hex(8)
         free = [_subject(each).free for each in subjects]
         args = (self._now_ms(), ATTEMPT_SECONDS * 1000, place, ALLOWANCE, _CROWDED_MS, *free)
-        left_ms = await redis.script(self._store, _CHECK, _keys(purpose, subjects), *args)
+        left_ms = await self._store.script(_CHECK, _keys(purpose, subjects), *args)
         if left_ms > 0:
             raise TooManyAttempts(retry_after_seconds=-(-left_ms // 1000))
         return place
@@ -196,7 +196,7 @@ class Backoff:
         args: list[str | int] = [self._now_ms(), REMEMBERED_SECONDS, place]
         for each in map(_subject, subjects):
             args += [each.free, each.most_seconds * 1000]
-        await redis.script(self._store, _FAILED, _keys(purpose, subjects), *args)
+        await self._store.script(_FAILED, _keys(purpose, subjects), *args)
 
     async def succeeded(self, purpose: str, *subjects: str | Subject, place: str = "") -> None:
         """All is forgotten, but of subjects that are kept."""
@@ -205,7 +205,7 @@ class Backoff:
     async def learn(self, whose: str, ip: str) -> None:
         """Somebody came in from there."""
         args = (self._now_ms(), _network(ip), KNOWN_SECONDS * 1000, KNOWN_MOST)
-        await redis.script(self._store, _LEARN, [f"known:{whose}"], *args)
+        await self._store.script(_LEARN, [f"known:{whose}"], *args)
 
     async def knows(self, whose: str, ip: str) -> bool:
         """Whether they came in from this network before, lately enough."""
@@ -218,7 +218,7 @@ class Backoff:
     ) -> None:
         forgotten = [int(forget and not _subject(each).kept) for each in subjects]
         keys = _keys(purpose, subjects)
-        await redis.script(self._store, _ENDED, keys, place, *forgotten)
+        await self._store.script(_ENDED, keys, place, *forgotten)
 
     def _now_ms(self) -> int:
         return int(self._now().timestamp() * 1000)

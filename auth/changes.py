@@ -104,17 +104,23 @@ class Changes:
         """Call `hear` for every change, whichever process it comes from. It must not block."""
         self._listeners.append(hear)
 
-    async def tell(self, change: Change) -> None:
-        """Call once the change is committed. Never fails: what Redis loses is found by looking again."""
-        self._pass_on(change)
-        message = msgspec.json.encode(_Message(self._origin, change))
+    async def tell(self, *changes: Change) -> None:
+        """Call once these are committed. Never fails: what Redis loses is found by looking again."""
+        for change in changes:
+            self._pass_on(change)
+        told = 0
         try:
+            # For all together: whoever waits for the answer does not wait longer for many.
             async with asyncio.timeout(_TELL_SECONDS):
-                await self._store.client.publish(CHANNEL, message)  # pyright: ignore[reportUnknownMemberType] (library leaves **kwargs untyped)
+                for change in changes:
+                    message = msgspec.json.encode(_Message(self._origin, change))
+                    await self._store.client.publish(CHANNEL, message)  # pyright: ignore[reportUnknownMemberType] (library leaves **kwargs untyped)
+                    told += 1
         except (Error, OSError) as problem:  # a timeout is an OSError
             self._untold = True
-            metrics.access_changes_untold_total.inc()
-            _log.warning("change_not_told", kind=_kind(change), problem=type(problem).__name__)
+            metrics.access_changes_untold_total.inc(len(changes) - told)
+            kinds = sorted({_kind(change) for change in changes[told:]})
+            _log.warning("changes_not_told", kinds=kinds, problem=type(problem).__name__)
 
     async def run(self) -> None:
         """Hear what other processes tell, until cancelled.

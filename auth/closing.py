@@ -132,10 +132,8 @@ async def close(
         user = await accounts.find(tx, user_id)
         await identities.end_all(user_id)
         linked = await links.opened_by(tx, user_id)
-    await changes.tell(AccountBarred(user_id))
     # Whoever is inside by a link of theirs has no account that could be barred.
-    for project_id in linked:
-        await changes.tell(ProjectChanged(project_id))
+    await changes.tell(AccountBarred(user_id), *map(ProjectChanged, linked))
     return user
 
 
@@ -196,8 +194,7 @@ async def erase_due(
             continue
         count += 1
         if changes is not None:
-            for project_id in (*done.passed_on, *done.erased):
-                await changes.tell(ProjectChanged(project_id))
+            await changes.tell(*map(ProjectChanged, (*done.passed_on, *done.erased)))
     if failures:
         raise ExceptionGroup("accounts that could not be erased", failures)
     return count

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from auth.verification import QUOTA
-from base import redis
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from base.redis import Redis
 
 LETTERS_BY_ONE: Final = 30
 """In an hour, to whomever."""
@@ -26,10 +27,10 @@ if redis.call('INCR', KEYS[3]) == 1 then redis.call('EXPIRE', KEYS[3], 3600) end
 return 1"""
 
 
-async def may_write(store: redis.Redis, *, to: str, by: UUID) -> bool:
+async def may_write(store: Redis, *, to: str, by: UUID) -> bool:
     """Whether one more letter may go to this address because of this person, and count it.
 
     Raises RedisUnavailable.
     """
     keys = [f"outreach-minute:{to}", f"outreach-hour:{to}", f"outreach-by:{by}"]
-    return bool(await redis.script(store, _COUNT, keys))
+    return bool(await store.script(_COUNT, keys))

@@ -25,9 +25,13 @@ class Right(StrEnum):
     """See who else may do what."""
     ACCESS_SHARE = "access:share"
     """Make links, let guests in, publish."""
+    BRANCH_KEEP = "branch:keep"
+    """Protect branches; commit, merge and restore on protected ones."""
     DOCUMENT_EDIT = "document:edit"
     DOCUMENT_EXPORT = "document:export"
     DOCUMENT_READ = "document:read"
+    HISTORY_DROP = "history:drop"
+    """Give detail of the past up for good: prune, squash."""
     PROJECT_CHANGE = "project:change"
     PROJECT_DELETE = "project:delete"
     PROJECT_READ = "project:read"
@@ -65,7 +69,7 @@ class Verdict(Enum):
 _VIEW: Final = frozenset({Right.DOCUMENT_EXPORT, Right.DOCUMENT_READ, Right.PROJECT_READ})
 _EDIT: Final = frozenset({Right.DOCUMENT_EDIT, Right.STEM_ADD, Right.STEM_DELETE})
 _MEMBER: Final = frozenset({Right.ACCESS_READ})
-_OWNER_ONLY: Final = frozenset({Right.PROJECT_DELETE, Right.PROJECT_TRANSFER})
+_OWNER_ONLY: Final = frozenset({Right.HISTORY_DROP, Right.PROJECT_DELETE, Right.PROJECT_TRANSFER})
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.OWNER: frozenset(Right),

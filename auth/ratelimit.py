@@ -157,7 +157,7 @@ class Limits:
         try:
             with redis.translated():
                 async with asyncio.timeout(WAIT_SECONDS):
-                    return await redis.script(self._store, SCRIPT, keys, WINDOW_MS)
+                    return await self._store.script(SCRIPT, keys, WINDOW_MS)
         except redis.RedisUnavailable as error:
             cause = error.__cause__ or error
             _log.warning("limits_without_redis", why=str(cause) or type(cause).__name__)

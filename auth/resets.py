@@ -98,7 +98,7 @@ class Resets:
         ]
         seconds = int(LIFE.total_seconds())
         values = (0, f"{nobody}reset:", _digest(token), str(user_id), seconds)
-        return token if await redis.script(self._store, _ISSUE, keys, *values) else None
+        return token if await self._store.script(_ISSUE, keys, *values) else None
 
     async def find(self, token: str) -> UUID:
         """Whose token this is. Raises ResetInvalid."""
@@ -112,7 +112,7 @@ class Resets:
 
     async def forget(self, user_id: UUID) -> None:
         """Let no token of this account open anything."""
-        await redis.script(self._store, _FORGET, [f"reset-of:{user_id}"])
+        await self._store.script(_FORGET, [f"reset-of:{user_id}"])
 
 
 async def ask(

@@ -305,7 +305,7 @@ class Sessions:
         return _ms(_since_epoch(now)), _ms(self.life)
 
     async def _run(self, script: str, keys: Sequence[str], *args: str | int) -> Any:  # noqa: ANN401 (what Lua gives)
-        return await redis.script(self._store, script, keys, *args)
+        return await self._store.script(script, keys, *args)
 
 
 def _key(session_id: UUID) -> str:

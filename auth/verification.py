@@ -129,7 +129,7 @@ class Codes:
             f"{nobody}verification:{address}",
         ]
         values = (int(first), self._mac(address, code), life)
-        issued = await redis.script(self._store, _ISSUE, keys, *values)
+        issued = await self._store.script(_ISSUE, keys, *values)
         return code if issued else None
 
     async def check(self, address: str, code: str, *, ip: str) -> None:
@@ -143,7 +143,7 @@ class Codes:
     async def _try(self, address: str, code: str, ip: str, *, use_up: bool) -> None:
         keys, mac = [f"verification:{address}"], self._mac(address, code)
         who = f"tries:{addresses.group(ip)}"
-        if not await redis.script(self._store, _TRY, keys, mac, int(use_up), who):
+        if not await self._store.script(_TRY, keys, mac, int(use_up), who):
             raise CodeInvalid
 
     def _mac(self, address: str, code: str) -> str:

@@ -76,6 +76,11 @@ class Database:
         self.url = url
         self._pool = pool
 
+    @property
+    def size(self) -> int:
+        """The most connections held at a time."""
+        return self._pool.max_size
+
     @classmethod
     async def open(cls, url: str, *, size: int) -> Database:
         """Connect at least once, so that a wrong URL shows at the start.

@@ -72,6 +72,9 @@ rejected_frames_total = _counter("rejected_frames_total", "Frames refused", "rea
 slow_clients_closed_total = _counter("slow_clients_closed_total", "Clients closed for being slow")
 room_rebuilds_total = _counter("room_rebuilds_total", "Rooms rebuilt after a poison update")
 compactions_total = _counter("compactions_total", "Journal tails folded into a snapshot")
+history_freed_bytes_total = _counter(
+    "history_freed_bytes_total", "Bytes of history that nothing needed any more, as stored"
+)
 room_load_seconds = _seconds("room_load_seconds", "Time to open a room: snapshot and journal tail")
 access_changes_total = _counter("access_changes_total", "Changes of access heard", "kind")
 access_changes_untold_total = _counter(

@@ -72,6 +72,13 @@ class Redis:
         """Give all connections back to the system."""
         await self.client.aclose()
 
+    async def script(self, text: str, keys: Sequence[str], *values: str | int) -> Any:  # noqa: ANN401 (what Lua gives)
+        """Run Lua in Redis, where nothing comes between its lines. Raises RedisUnavailable."""
+        with translated():
+            # Redis keeps compiled scripts by their text: sending it costs its bytes and no more.
+            ran = self.client.eval(text, len(keys), *keys, *values)  # pyright: ignore[reportArgumentType] (the library says str, and takes numbers)
+            return await cast("Any", ran)
+
 
 @contextlib.contextmanager
 def translated() -> Generator[None]:
@@ -80,11 +87,3 @@ def translated() -> Generator[None]:
         yield
     except (Error, OSError) as error:  # a TimeoutError is an OSError
         raise RedisUnavailable from error
-
-
-async def script(store: Redis, text: str, keys: Sequence[str], *values: str | int) -> Any:  # noqa: ANN401 (what Lua gives)
-    """Run Lua in Redis, where nothing comes between its lines. Raises RedisUnavailable."""
-    with translated():
-        # Redis keeps compiled scripts by their text: sending it costs its bytes and no more.
-        ran = store.client.eval(text, len(keys), *keys, *values)  # pyright: ignore[reportArgumentType] (the library says str, and takes numbers)
-        return await cast("Any", ran)

@@ -181,8 +181,20 @@ class Settings:
     compact_bytes: int = _setting(
         4 * MIB, "journal bytes of a document that start a compaction", least=1
     )
+    history_retention_days: float = _setting(
+        30.0,
+        "days that deleted projects and branches are kept, and commits that nothing leads to",
+        most=36_500,
+    )
+    journal_detail_days: float = _setting(
+        90.0, "days until edits are kept by author and hour only; 0 keeps each", most=36_500
+    )
     database_pool: int = _setting(
-        10, "connections to PostgreSQL for everything but the journal", least=1
+        10, "connections to PostgreSQL for everything but the journal", least=4
+    )
+    bundles_per_project: int = _setting(100, "bundles a project may have at a time")
+    bundle_bytes: int = _setting(
+        1024 * MIB, "largest bundle, made or imported", least=KIB, most=2**31 - 1
     )
     pending_updates: int = _setting(
         200, "updates kept per room whose dependencies have not arrived yet"
@@ -245,6 +257,11 @@ def variable(name: str) -> str:
 def option(name: str) -> str:
     """The command-line option of a setting."""
     return "--" + name.replace("_", "-")
+
+
+def colourless(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether somebody wants no colours of any program (no-color.org)."""
+    return bool(environ.get("NO_COLOR"))
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -1,177 +1,225 @@
 """`python -m benchmarks.history`: what commits cost, in bytes and in time.
 
-A document of 1 MB is changed a little and committed, a thousand times, in an embedded PostgreSQL.
-Printed: bytes more in the database, how long a commit takes, how late a heartbeat of the loop came
-meanwhile, how long it takes to open any of the commits, and to read a page of the log. The figures
-are in docs/benchmarks-history.md.
+A live document of 1 MB is changed a little and committed, ten thousand times, in a hub on an
+embedded PostgreSQL; then commits are opened, the log is read, and states are compared. After that
+twenty people edit while one commits. The tables go into docs/benchmarks-history.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import random
 import shutil
-import statistics
 import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
-import pycrdt
+import psutil
 
-from base import clock, ids
-from base.db import Database
+from base import clock
 from base.embedded import EmbeddedPostgres
-from docstore import migrate, projects
-from docstore.history import commits
+from benchmarks import history_report
+from benchmarks.history_house import Document, House, opened
+from benchmarks.history_report import Figure, times
+from docstore import migrate
+from docstore.history import commits, work
+from docstore.history.errors import NothingToCommit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
-BEAT = 0.001
-"""Seconds between two beats of the heart that is to feel when the loop is held up."""
+    from base.db import Database
 
 PAGE = 50
+COUNTED = 1_000
+"""Commits of which the bytes are counted."""
+
+WHOLE = 20
+"""Commits made as if nothing were kept, to compare with."""
+
+WRITERS = 20
+UPDATES = 5
+"""Of each writer, a second."""
+
+BEAT = 0.001
+"""Seconds between two looks at how much the loop had to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it and print what was measured."""
+    """Run it, print what was measured, and write it down unless told otherwise."""
     parser = argparse.ArgumentParser(description="What commits cost.")
-    parser.add_argument("--commits", type=int, default=1_000)
+    parser.add_argument("--commits", type=int, default=10_000)
     parser.add_argument("--bytes", type=int, default=1_000_000, help="size of the document")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of editing by twenty people")
+    parser.add_argument("--print", action="store_true", help="write no file")
     chosen = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="syncsphere-bench-"))
     server = EmbeddedPostgres(folder)
     try:
         server.start()
         migrate.upgrade(server.url)
-        anyio.run(measure, server.url, chosen.commits, chosen.bytes, backend_options={})
+        load = os.getloadavg()[0]
+        options = {"use_uvloop": True}
+        figures = anyio.run(
+            measure,
+            server.url,
+            chosen.commits,
+            chosen.bytes,
+            chosen.seconds,
+            backend_options=options,
+        )
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+    text = history_report.table(figures, (load, os.getloadavg()[0]))
+    print(text)
+    if not chosen.print:
+        history_report.write(text)
     return 0
 
 
-class Document:
-    """Something to commit: stems with a few fields each, as large as was asked."""
-
-    def __init__(self, size: int) -> None:
-        self.doc: pycrdt.Doc[Any] = pycrdt.Doc()
-        self._stems = self.doc.get("stems", type=pycrdt.Map)
-        self._random = random.Random(1)
-        self._keys: list[str] = []
-        with self.doc.transaction():
-            while len(self._keys) < size // 150:
-                self._keys.append(f"{self._random.getrandbits(96):024x}")
-                fields = {"name": f"{self._random.getrandbits(64):x}", "pan": 0.5, "mute": False}
-                self._stems[self._keys[-1]] = pycrdt.Map(fields | {"volume": self._random.random()})
-        while len(self.doc.get_update()) < size:
-            with self.doc.transaction():
-                for _ in range(200):
-                    self.change()
-
-    def change(self) -> None:
-        """Turn one knob."""
-        self._stems[self._random.choice(self._keys)]["volume"] = self._random.random()
+async def measure(url: str, number: int, size: int, seconds: float) -> list[Figure]:
+    """Everything, in order."""
+    async with opened(url) as house:
+        document = Document(size)
+        await house.apply(document.doc.get_update())
+        figures, made = await _committing(house, document, number)
+        figures += await _opening(house, made)
+        figures += await _listing(house, made)
+        figures += await _comparing(house, made)
+        figures += await _editing(house, document, seconds)
+    return figures
 
 
-async def measure(url: str, number: int, size: int) -> None:
-    """Commit, open, list; print."""
-    database = await Database.open(url, size=4)
-    project = await _project(database)
-    document = Document(size)
-    made: list[commits.Commit] = []
-    times: list[float] = []
-
-    async def commit() -> None:
-        state = document.doc.get_update()
-        started = clock.monotonic()
-        made.append(
-            await commits.make(
-                database,
-                project_id=project.id,
-                document_id=project.document_id,
-                branch="main",
-                state=state,
-                author=project.owner_id,
-                message=f"Take {len(made)}",
-                now=clock.now(),
-            )
-        )
-        times.append(clock.monotonic() - started)
-
-    await commit()
-    print(f"document: {len(document.doc.get_update()) / 1e6:.2f} MB; first commit {_ms(times)}")
-    times.clear()
-    before = await _stored(database)
-    held: list[float] = []
-    async with anyio.create_task_group() as group:
-        group.start_soon(_beat, held)
-        for _ in range(number):
-            document.change()
-            await commit()
-        group.cancel_scope.cancel()
-    more = await _stored(database) - before
-    print(f"{number} commits: {more / 1e6:.2f} MB more in the database")
-    print(f"a commit: {_ms(times)}")
-    print(f"a beat of the loop came late by: {_ms(held)}")
-    await _reading(database, project.id, made)
-    await database.close()
+async def _committing(
+    house: House, document: Document, number: int
+) -> tuple[list[Figure], list[commits.Commit]]:
+    first, took = await house.commit()
+    figures = [Figure("the first commit of a room", f"{took * 1e3:.0f} ms")]
+    before, made, taken = await _stored(house.database), [first], list[float]()
+    worked = _processor()
+    for at in range(number):
+        await house.apply(document.edit())
+        commit, took = await house.commit()
+        made.append(commit)
+        taken.append(took)
+        if at + 1 == min(COUNTED, number):
+            more = (await _stored(house.database) - before) / 1e6
+            label = f"{at + 1:,} commits, more in the database"
+            figures.append(Figure(label, f"{more:.2f} MB", "< 3 MB", more < 3))
+    figures += times(f"one of {number:,} commits", taken, p50=20)
+    worked = (_processor() - worked) / number * 1e3
+    label = "processor time of an edit and a commit, without PostgreSQL's"
+    figures.append(Figure(label, f"{worked:.1f} ms"))
+    taken.clear()
+    for _ in range(WHOLE):
+        await house.apply(document.edit())
+        taken.append((await house.commit(whole=True))[1])
+    figures += times("a commit for which the document is read whole", taken)
+    await house.commit_something(document)
+    return figures, made
 
 
-async def _reading(database: Database, project_id: UUID, made: list[commits.Commit]) -> None:
-    opened: list[float] = []
+def _processor() -> float:
+    """Seconds that we and the processes that keep documents have worked."""
+    ours = psutil.Process()
+    own = [each for each in ours.children() if "keeping" in " ".join(each.cmdline())]
+    spent = [each.cpu_times() for each in (ours, *own)]
+    return sum(each.user + each.system for each in spent)
+
+
+async def _opening(house: House, made: list[commits.Commit]) -> list[Figure]:
+    taken: list[float] = []
     for each in random.Random(2).sample(made, min(200, len(made))):
-        async with database.transaction() as tx:
+        async with house.database.transaction() as tx:
             started = clock.monotonic()
-            await commits.state_of(tx, await commits.get(tx, project_id, each.id))
-            opened.append(clock.monotonic() - started)
-    print(f"opening one: {_ms(opened)}")
+            await commits.state_of(tx, await commits.get(tx, house.project.id, each.id))
+            taken.append(clock.monotonic() - started)
+    return times(f"opening any of {len(made) - 1:,} commits", taken, p99=100)
+
+
+async def _listing(house: House, made: list[commits.Commit]) -> list[Figure]:
+    figures: list[Figure] = []
     for branch in ("main", None):
-        pages: list[float] = []
+        taken: list[float] = []
         cursor: str | None = None
-        async with database.acting(made[0].author) as tx:
-            while True:
+        async with house.database.acting(made[0].author) as tx:
+            while cursor is not None or not taken:
                 started = clock.monotonic()
                 _, cursor = await commits.log(
-                    tx, project_id, branch=branch, after=cursor, limit=PAGE
+                    tx, house.project.id, branch=branch, after=cursor, limit=PAGE
                 )
-                pages.append(clock.monotonic() - started)
-                if cursor is None:
-                    break
+                taken.append(clock.monotonic() - started)
+        said = "a branch's log" if branch else "all commits"
+        figures += times(f"a page of {PAGE} of {said}, {len(made) - 1:,} in all", taken, p99=20)
+    return figures
+
+
+async def _comparing(house: House, made: list[commits.Commit]) -> list[Figure]:
+    async with house.database.connection() as tx:
+        ends = [await commits.state_of(tx, made[at]) for at in (len(made) // 2, -1)]
+    figures: list[Figure] = []
+    for label, (before, after) in (("forwards", ends), ("backwards", ends[::-1])):
+        await work.diff(before, after)
+        taken: list[float] = []
+        for _ in range(15):
             started = clock.monotonic()
-            await commits.log(tx, project_id, branch=branch, author=ids.new_id(), limit=PAGE)
-            nobody = clock.monotonic() - started
-        print(
-            f"a page of {PAGE} of {branch or 'all'}: {_ms(pages)}; of nobody {nobody * 1e3:.1f} ms"
-        )
+            await work.diff(before, after)
+            taken.append(clock.monotonic() - started)
+        figures += times(f"what changed between two states, {label}", taken, p50=100)
+    return figures
 
 
-async def _beat(held: list[float]) -> None:
+async def _editing(house: House, document: Document, seconds: float) -> list[Figure]:
+    """Twenty people edit; then again while somebody commits, and again."""
+    waits: dict[bool, list[float]] = {}
+    stretches: dict[bool, list[float]] = {}
+    taken: list[float] = []
+
+    async def write(waited: list[float]) -> None:
+        for _ in range(int(seconds * UPDATES)):
+            await anyio.sleep(1 / UPDATES)
+            edit = document.edit()
+            started = clock.monotonic()
+            await house.apply(edit)
+            waited.append(clock.monotonic() - started)
+
+    async def commit() -> None:
+        while True:
+            await anyio.sleep(0.05)
+            with contextlib.suppress(NothingToCommit):  # all have edited enough
+                taken.append((await house.commit())[1])
+
+    for committing in (False, True):
+        waits[committing], stretches[committing] = [], []
+        async with anyio.create_task_group() as committers:
+            committers.start_soon(_beat, stretches[committing])
+            if committing:
+                committers.start_soon(commit)
+            async with anyio.create_task_group() as writers:
+                for _ in range(WRITERS):
+                    writers.start_soon(write, waits[committing])
+            committers.cancel_scope.cancel()
+    figures = times(f"a commit while {WRITERS} people edit", taken, p50=20)
+    for committing, said in ((False, "without commits"), (True, "with commits")):
+        figures += times(f"an edit until it is durable, {said}", waits[committing], most=True)
+        most = max(stretches[committing]) * 1e3
+        met = most <= 5 if committing else None
+        label = f"the loop at work without a pause, at most, {said}"
+        figures.append(Figure(label, f"{most:.1f} ms", "≤ 5 ms" if committing else "", met))
+    return figures
+
+
+async def _beat(worked: list[float]) -> None:
+    """How long the loop's thread was at work from one beat to the next, in its own time."""
     while True:
-        started = clock.monotonic()
+        before = time.thread_time()
         await anyio.sleep(BEAT)
-        held.append(max(0.0, clock.monotonic() - started - BEAT))
-
-
-async def _project(database: Database) -> projects.Project:
-    async with database.transaction() as tx:
-        owner = ids.new_id()
-        await tx.execute(
-            "INSERT INTO users (id, email, username, username_key, password_hash, created_at)"
-            " VALUES (%s, 'a@example.org', 'a', 'a', 'x', now())",
-            (owner,),
-        )
-        return await projects.create(
-            tx,
-            owner=owner,
-            name="Song",
-            kind="opendaw",
-            description="",
-            is_public=False,
-            now=clock.now(),
-        )
+        worked.append(time.thread_time() - before)
 
 
 async def _stored(database: Database) -> int:
@@ -183,15 +231,6 @@ async def _stored(database: Database) -> int:
         )
         ((found,),) = await cursor.fetchall()
         return int(found)
-
-
-def _ms(times: Sequence[float]) -> str:
-    ordered = sorted(times)
-    p99 = ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
-    return (
-        f"p50 {statistics.median(ordered) * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms,"
-        f" most {ordered[-1] * 1e3:.1f} ms"
-    )
 
 
 if __name__ == "__main__":

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
-import anyio
-import anyio.lowlevel
 import anyio.to_thread
 
 from base import clock, log, metrics
 from docstore import aside, folding, segments, snapshots
+from docstore.history import writers
 
 if TYPE_CHECKING:
     from base.db import Database, Tx
@@ -28,15 +27,12 @@ _log = log.get(__name__)
 ASIDE_BYTES: Final = 256 * 1024
 """From here on a process of its own does the folding: 256 kB take about 15 ms of interpreter."""
 
-AT_ONCE: Final = 2
-"""Compactions under way in this process; each holds a connection, and rooms must be opened too."""
-
-_places: Final = anyio.lowlevel.RunVar[anyio.CapacityLimiter]("compactions")
-
 _LOCKS: Final = 0x5359 << 48
 """Added to the document's id, so that nobody else's advisory locks are ours."""
 
 LOCK: LiteralString = "SELECT pg_try_advisory_xact_lock(%s)"
+
+EXCLUDE: LiteralString = "SELECT pg_advisory_xact_lock(%s)"
 
 SNAPSHOT: LiteralString = """
     SELECT d.epoch, s.id, s.state, s.state_bytes, s.sha256
@@ -95,21 +91,8 @@ async def compact(database: Database, document_id: int) -> Compaction | None:
     Raises DatabaseUnavailable; SnapshotDamaged, MalformedUpdate or PoisonUpdate when what is
     stored cannot be read, and then nothing has been changed.
     """
-    async with _place():
-        return await _compact(database, document_id)
-
-
-def _place() -> anyio.CapacityLimiter:
-    places = _places.get(None)
-    if places is None:
-        places = anyio.CapacityLimiter(AT_ONCE)
-        _places.set(places)
-    return places
-
-
-async def _compact(database: Database, document_id: int) -> Compaction | None:
-    started = clock.monotonic()
-    async with database.transaction() as tx:
+    async with writers.folding(database) as tx:
+        started = clock.monotonic()
         if not await _alone(tx, document_id):
             return None
         read = await _read(tx, document_id)
@@ -134,6 +117,11 @@ async def _compact(database: Database, document_id: int) -> Compaction | None:
     )
     _log.info("compacted", **done._asdict())
     return done
+
+
+async def exclude(tx: Tx, document_id: int) -> None:
+    """Until the transaction ends, no compaction of a document; one under way is waited for."""
+    await tx.execute(EXCLUDE, (_LOCKS + document_id,))
 
 
 async def _alone(tx: Tx, document_id: int) -> bool:

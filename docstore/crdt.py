@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import pycrdt
 
 from base.errors import AppError
-from docstore import outline, plain, screening
+from docstore import letters, outline, plain, screening
 from docstore.numbers import MalformedUpdate as MalformedUpdate
 from docstore.numbers import clock_in, read_var_uint, write_var_uint
 from docstore.numbers import decode_state_vector as decode_state_vector
@@ -124,10 +124,19 @@ def to_json(update: bytes) -> dict[str, plain.Json]:
 
     Raises MalformedUpdate, PoisonUpdate, DocumentTooDeep.
     """
+    shallow = screening.is_shallow(update)
     doc: Document = pycrdt.Doc()
     apply_all(doc, (update,))
     with guarded():
-        return plain.roots(doc, shallow=screening.is_shallow(update))
+        try:
+            return plain.roots(doc, shallow=shallow, wary=True)
+        except letters.Suspicious:
+            mended = letters.mended(update)
+    if mended is not None:
+        doc = pycrdt.Doc()
+        apply_all(doc, (mended,))
+    with guarded():
+        return plain.roots(doc, shallow=shallow)
 
 
 # ---------------------------------------------------------------- questions

@@ -60,7 +60,7 @@ REFUSE: LiteralString = """
 
 PROJECT_OF: LiteralString = """
     SELECT p.id FROM documents d JOIN projects p ON p.id = d.project_id
-    WHERE d.id = %s AND p.deleted_at IS NULL"""
+    WHERE d.id = %s AND p.deleted_at IS NULL AND d.deleted_at IS NULL"""
 
 
 async def load(tx: Tx, document_id: int) -> LoadedDocument:

@@ -39,6 +39,12 @@ class SchemaTooNew(AppError):
     code = "schema_too_new"
 
 
+class SchemaTooOld(AppError):
+    """The database has not been brought to this version's schema; run `syncsphere migrate`."""
+
+    code = "schema_too_old"
+
+
 class DocumentTooDeep(AppError):
     """The document is nested too deeply to be written as JSON; download it as a Yjs update."""
 
@@ -46,6 +52,12 @@ class DocumentTooDeep(AppError):
 
 
 class DocumentUnreadable(AppError):
-    """The document cannot be written as JSON; download it as a Yjs update."""
+    """The document holds what cannot be read; download it as a Yjs update."""
 
     code = "document_unreadable"
+
+
+class TooCostly(AppError):
+    """What was asked takes longer than this server allows; ask for less, or make the document simpler."""
+
+    code = "too_costly"

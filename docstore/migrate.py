@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 import psycopg
 
 from base import db
-from docstore.errors import SchemaTooNew
+from docstore.errors import SchemaTooNew, SchemaTooOld
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -69,6 +69,19 @@ def upgrade(url: str) -> list[str]:
         if missing:
             _run(url)
         return missing
+
+
+def check(url: str) -> None:
+    """Whether a database, which is left as it is, fits the code.
+
+    Raises SchemaTooOld, SchemaTooNew, db.DatabaseUnavailable.
+    """
+    with _connected(url) as connection:
+        at = _current(connection)
+    if at is None or (at in revisions() and at < head()):
+        raise SchemaTooOld(found=at, known=head())
+    if at != head():
+        raise SchemaTooNew(found=at, known=head())
 
 
 def _connected(url: str) -> Connection[TupleRow]:

@@ -100,6 +100,8 @@ class Outline(NamedTuple):
     """Client, clock, length."""
     types: int
     """How many shared types it makes."""
+    values: int
+    """How many plain values there are in it, those within others counted too."""
 
 
 class Witness(Protocol):
@@ -123,7 +125,7 @@ def outline(update: bytes, witness: Witness | None = None, *, lenient: bool = Fa
     `lenient`: for what yrs itself has written, where sections may begin with a gap, if it holds
     what should have waited, and several values may be left under a key.
     """
-    reader = _Reader(update)
+    reader = Reader(update)
     try:
         sections = [_section(reader, witness, lenient=lenient) for _ in range(reader.count(4))]
         if len({section.client for section in sections}) != len(sections):
@@ -135,7 +137,7 @@ def outline(update: bytes, witness: Witness | None = None, *, lenient: bool = Fa
         raise Unfit(UNREADABLE)
     if reader.several and not lenient and not _covered(reader.several, deletions):
         raise Unfit(SEVERAL)
-    return Outline(sections, deletions, reader.types)
+    return Outline(sections, deletions, reader.types, reader.values)
 
 
 def _covered(structs: list[tuple[int, int, int]], deletions: list[tuple[int, int, int]]) -> bool:
@@ -156,10 +158,10 @@ def _covered(structs: list[tuple[int, int, int]], deletions: list[tuple[int, int
     return True
 
 
-class _Reader:
+class Reader:
     """A place in an update. Reading past the end raises IndexError, sooner or later."""
 
-    __slots__ = ("at", "data", "several", "types")
+    __slots__ = ("at", "data", "several", "types", "values")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -167,13 +169,16 @@ class _Reader:
         self.several: list[tuple[int, int, int]] = []
         """Structs under a key that could be cut: client, clock, length. yrs cannot do that."""
         self.types = 0
+        self.values = 0
 
     def byte(self) -> int:
+        """One byte."""
         value = self.data[self.at]
         self.at += 1
         return value
 
     def number(self) -> int:
+        """A number of any length up to 64 bits."""
         data, at = self.data, self.at
         value = data[at]
         at += 1
@@ -200,18 +205,21 @@ class _Reader:
         return number
 
     def clock(self) -> int:
+        """A clock, of 31 bits."""
         clock = self.number()
         if clock >= END_OF_CLOCKS:
             raise Unfit(OUT_OF_CLOCKS)
         return clock
 
     def client(self) -> int:
+        """A client, of 53 bits."""
         client = self.number()
         if client >= _END_OF_CLIENTS:
             raise Unfit(UNREADABLE)
         return client
 
     def skip_number(self) -> None:
+        """Step over a number of any length."""
         match = _NUMBER.match(self.data, self.at)
         if match is None:
             raise Unfit(UNREADABLE)
@@ -241,7 +249,7 @@ class _Reader:
             raise Unfit(NOT_UTF8) from None
 
 
-def _section(reader: _Reader, witness: Witness | None, *, lenient: bool) -> Section:
+def _section(reader: Reader, witness: Witness | None, *, lenient: bool) -> Section:
     count = reader.count(2)
     client = reader.client()
     first = clock = reader.clock()
@@ -270,7 +278,7 @@ def _section(reader: _Reader, witness: Witness | None, *, lenient: bool) -> Sect
                 elif upto > furthest.get(foreign, -1):
                     furthest[foreign] = upto
                     needs.append(Need(clock, foreign, upto, index, before))
-            length = _content(reader, info, client, clock, witness)
+            length = behind_content(reader, info, client, clock, witness)
             if info & _PARENT_SUB and (
                 info & _CONTENT == _TEXT or (length > 1 and info & _CONTENT != _DELETED)
             ):
@@ -284,7 +292,7 @@ def _section(reader: _Reader, witness: Witness | None, *, lenient: bool) -> Sect
     return Section(client, first, clock, needs, count, start, reader.at)
 
 
-def _origins(reader: _Reader, info: int, witness: Witness | None) -> list[tuple[int, int]]:
+def _origins(reader: Reader, info: int, witness: Witness | None) -> list[tuple[int, int]]:
     """What a struct is put beside, or into: client and clock of each."""
     found: list[tuple[int, int]] = []
     if info & _ORIGIN:
@@ -310,11 +318,14 @@ def _origins(reader: _Reader, info: int, witness: Witness | None) -> list[tuple[
     return found
 
 
-def _content(reader: _Reader, info: int, client: int, clock: int, witness: Witness | None) -> int:
+def behind_content(
+    reader: Reader, info: int, client: int, clock: int, witness: Witness | None
+) -> int:
     """Step over what is in a struct; how many clocks it takes."""
     match info & _CONTENT:
         case 8:  # plain values
             count = reader.number()
+            reader.values += count
             for _ in range(count):
                 _value(reader)
             return count
@@ -350,7 +361,7 @@ def _content(reader: _Reader, info: int, client: int, clock: int, witness: Witne
     return 1
 
 
-def _value(reader: _Reader) -> None:
+def _value(reader: Reader) -> None:
     """Step over a plain value.
 
     `inside` holds what is not complete of each array (positive) and object (negative) that we are
@@ -375,6 +386,7 @@ def _value(reader: _Reader) -> None:
             announced += count
             if announced > len(reader.data) - reader.at:
                 raise Unfit(TOO_MANY)
+            reader.values += count
             if count:
                 if len(inside) == DEEPEST:
                     raise Unfit(TOO_DEEP)
@@ -398,7 +410,7 @@ def _value(reader: _Reader) -> None:
             return
 
 
-def _deletions(reader: _Reader, witness: Witness | None) -> list[tuple[int, int, int]]:
+def _deletions(reader: Reader, witness: Witness | None) -> list[tuple[int, int, int]]:
     found: list[tuple[int, int, int]] = []
     for _ in range(reader.count(2)):
         client = reader.client()

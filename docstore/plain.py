@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from pycrdt import Array, Map, Text, XmlFragment
 from pycrdt import _pycrdt as yrs  # pyright: ignore[reportPrivateUsage] (the types of what a document holds)
 
+from docstore import letters
 from docstore.errors import DocumentTooDeep
 
 if TYPE_CHECKING:
@@ -82,15 +83,17 @@ class _Nodes(Protocol):
     def children(self, txn: _Transaction, /) -> list[object]: ...
 
 
-def roots(doc: Doc[Any], *, shallow: bool = False) -> dict[str, Json]:
+def roots(doc: Doc[Any], *, shallow: bool = False, wary: bool = False) -> dict[str, Json]:
     """Every root of a document and what is in it. Raises DocumentTooDeep.
 
     shallow: the caller knows that few shared types are nested, however long the document is; long
     arrays are then read at once.
+    wary: there may be letters in arrays, on which yrs would read without end; raises
+    letters.Suspicious where that cannot be told from what is there.
     """
     with doc.transaction() as transaction:
         inner = cast("_Transaction", transaction._txn)  # pyright: ignore[reportPrivateUsage] (the public wrappers take four times as long)
-        reader = _Reader(inner, shallow=shallow)
+        reader = _Reader(inner, shallow=shallow, wary=wary)
         return {name: _root(doc, name, reader) for name in sorted(doc.keys())}
 
 
@@ -115,7 +118,7 @@ def _root(doc: Doc[Any], name: str, reader: _Reader) -> Json:
         return characters
     if xml.children(reader.txn):
         return reader.xml(xml, 1)
-    return reader.sequence(sequence, 1)
+    return reader.sequence(sequence, 1, flat=not text.diff(reader.txn))
 
 
 def _nothing() -> Json:
@@ -133,9 +136,10 @@ _EMPTY: Final[dict[str | None, Callable[[], Json]]] = {
 class _Reader:
     """Reads shared types within one transaction."""
 
-    def __init__(self, txn: _Transaction, *, shallow: bool) -> None:
+    def __init__(self, txn: _Transaction, *, shallow: bool, wary: bool) -> None:
         self.txn = txn
         self._shallow = shallow
+        self._wary = wary
 
     def value(self, value: object, depth: int) -> Json:
         """Anything that yrs gives for a value or a shared type."""
@@ -154,12 +158,22 @@ class _Reader:
             shown[key] = self.value(value, depth)
         return shown
 
-    def sequence(self, found: _Sequence, depth: int) -> Json:
+    def sequence(self, found: _Sequence, depth: int, *, flat: bool = False) -> Json:
+        """An array; flat: a root's, with no shared types in it."""
         depth = _below(depth)
         txn = self.txn
         length = found.len(txn)
+        wary = self._wary and not flat
         if length <= _LONG or not self._shallow:
-            return [self.value(found.get(txn, at), depth) for at in range(length)]
+            shown: list[Json] = []
+            for at in range(length):
+                element = found.get(txn, at)
+                if wary and letters.may_be(element):
+                    raise letters.Suspicious
+                shown.append(self.value(element, depth))
+            return shown
+        if wary:
+            raise letters.Suspicious  # to_json reads arrays within as well
         # Exact but for bytes, which look like a list of small numbers; those are asked for again.
         elements: list[object] = json.loads(found.to_json(txn))
         return [

@@ -68,7 +68,7 @@ INSERT_SEED: LiteralString = """
 _SELECT: LiteralString = """
     SELECT p.id, p.owner_id, p.room_id, p.name, p.kind, p.description, p.is_public,
            p.guest_role, p.created_at, p.updated_at, d.id AS document_id, d.epoch
-    FROM projects p JOIN documents d ON d.project_id = p.id AND d.branch = 'main'
+    FROM projects p JOIN documents d ON d.project_id = p.id AND d.branch = 'main' AND d.deleted_at IS NULL
     WHERE p.deleted_at IS NULL"""
 
 BY_ID: LiteralString = _SELECT + " AND p.id = %s"
@@ -93,7 +93,7 @@ PAGE: LiteralString = """
     SELECT p.id, p.owner_id, p.room_id, p.name, p.kind, p.description, p.is_public,
            p.guest_role, p.created_at, p.updated_at, d.id, d.epoch, found.role, found.fine
     FROM found JOIN projects p ON p.id = found.id
-    JOIN documents d ON d.project_id = p.id AND d.branch = 'main'
+    JOIN documents d ON d.project_id = p.id AND d.branch = 'main' AND d.deleted_at IS NULL
     ORDER BY p.id DESC LIMIT %(limit)s"""
 
 UPDATE: LiteralString = """

@@ -14,6 +14,8 @@ from base import db, redis
 from base.errors import AppError
 from docstore import projects
 from docstore.errors import ProjectNotFound
+from docstore.history import branches
+from docstore.history.errors import BranchNotFound
 from syncserver.connection import Closing, Code
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ SYNC_PATH: Final = "/sync/"
 _AWAY: Final = (db.DatabaseUnavailable, redis.RedisUnavailable)
 
 _NO_ROOM: Final = Closing(Code.GONE, "there is no such room")
+_NO_BRANCH: Final = Closing(Code.GONE, "there is no such branch")
 _ELSEWHERE: Final = Closing(Code.NO_ACCESS, "this token is for another room")
 _BAD_ORIGIN: Final = Closing(Code.NO_ACCESS, "origin_not_allowed")
 _TOO_OFTEN: Final = Closing(Code.TRY_LATER, "too many connections; wait")
@@ -35,6 +38,7 @@ class Admitted(NamedTuple):
     """Somebody who may enter. link: a share link that somebody with an account brought besides."""
 
     project: projects.Project
+    branch: branches.Branch
     who: credentials.Identity | credentials.Guest | None
     access: permissions.Access
     link: credentials.Guest | None = None
@@ -42,7 +46,14 @@ class Admitted(NamedTuple):
     @property
     def may_edit(self) -> bool:
         """Whether what they say changes the document."""
-        return Right.DOCUMENT_EDIT in self.access.rights
+        return Right.DOCUMENT_EDIT in self.access.rights and not self.branch.protected
+
+
+class Wanted(NamedTuple):
+    """What a path asks for."""
+
+    room: str
+    branch: str
 
 
 class Shown(NamedTuple):
@@ -52,16 +63,15 @@ class Shown(NamedTuple):
     link: credentials.Guest | None
 
 
-def room_name(path: str) -> str | None:
-    """The room that a path asks for, without its branch; None for a path that is no room's."""
+def room_name(path: str) -> Wanted | None:
+    """The room that a path, percent-decoded, asks for; None for a path that is no room's."""
     if not path.startswith(SYNC_PATH):
         return None
     name = path[len(SYNC_PATH) :].strip("/")
     room, at, branch = name.partition("@")
-    # Branches other than the default one come with history; until then only their name for it is known.
-    if not room or "/" in room or (at and branch != "main"):
+    if not room or "/" in room:
         return None
-    return room
+    return Wanted(room, branch if at else projects.MAIN)
 
 
 def token_of(request: Request) -> str | None:
@@ -108,15 +118,15 @@ class Gate:
         """Raises DatabaseUnavailable and RedisUnavailable; every refusal is an answer."""
         if not self._origins.allows(request.origin, request.host):
             return _BAD_ORIGIN
-        room = room_name(request.path)
-        if room is None:
+        wanted = room_name(request.path)
+        if wanted is None:
             return _NO_ROOM
         shown = await self._shown(request)
         if isinstance(shown, Closing):
             return shown
         who, link = shown
         async with self._database.connection() as tx:
-            project = await projects.by_room(tx, room)
+            project = await projects.by_room(tx, wanted.room)
             elsewhere = await _elsewhere(tx, who, project)
             if elsewhere is not None:
                 return elsewhere
@@ -125,11 +135,13 @@ class Gate:
             member = None
             if isinstance(who, credentials.Identity) and who.user_id != project.owner_id:
                 member = await members.membership(tx, project.id, who.user_id)
+            branch = await _branch(tx, project, wanted.branch)
         facts = permissions.facts_of(project)
         found = access.access_of(who, project.id, facts, member, link=link)
         if permissions.judge(found, Right.DOCUMENT_READ) is not Verdict.ALLOWED:
             return _hidden(who)
-        return Admitted(project, who, found, link)
+        # Said to those only who may know that there is the room.
+        return _NO_BRANCH if branch is None else Admitted(project, branch, who, found, link)
 
     async def _shown(self, request: Request) -> Shown | Closing:
         who: credentials.Identity | credentials.Guest | None = None
@@ -151,6 +163,13 @@ class Gate:
             return Shown(link, None)
         # A ticket holds what was brought beside a token when it was asked for.
         return Shown(who, link or (who.link if isinstance(who, credentials.Identity) else None))
+
+
+async def _branch(tx: db.Tx, project: projects.Project, name: str) -> branches.Branch | None:
+    try:
+        return await branches.get(tx, project.id, name)
+    except BranchNotFound:
+        return None
 
 
 async def _elsewhere(

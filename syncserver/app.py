@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
+import gc as garbage
 import resource
 import signal
 import socket
@@ -26,6 +26,7 @@ from api import services
 from auth import closing, pruning
 from base import clock, db, embedded, errors, log, redis, settings, tasks
 from docstore import journal, migrate
+from docstore.history import gc, keeping, retention
 from syncserver import admission, http_protocol, hub, session, transport, upgrade, watch
 from syncserver.contained import contained
 
@@ -38,6 +39,7 @@ _TICK_SECONDS: Final = 0.25
 _KEEPALIVE_SECONDS: Final = 12.0
 _SWEEP_SECONDS: Final = 30.0
 _ERASE_SECONDS: Final = 3600.0
+_COLLECT_SECONDS: Final = 3600.0
 _GRACE_SECONDS: Final = 5
 _HEAD_SECONDS: Final = 10.0
 """How long a client may take to send what it asks for, without a body."""
@@ -173,6 +175,7 @@ async def _serve(
     owner.spawn("changes", parts.changes.run())
     owner.spawn("mail", parts.mail.run())
     owner.spawn("erasing", _erasing(parts, timedelta(days=config.grace_days)))
+    owner.spawn("collecting", _collecting(parts))
     owner.spawn("housekeeping", _housekeeping(rooms, reception, watcher))
     protocol = upgrade.protocol_class(
         reception.accept,
@@ -201,10 +204,11 @@ async def _serve(
         on_ready=lambda: announce(_ready_line(config, backing, listener)),
     )
     # What lives now lives as long as the server; the collector need not walk it again and again.
-    gc.collect()
-    gc.freeze()
+    garbage.collect()
+    garbage.freeze()
     try:
-        await server.serve(sockets=[listener])
+        async with keeping.opened():
+            await server.serve(sockets=[listener])
     finally:
         try:
             await rooms.aclose()
@@ -242,21 +246,30 @@ async def _erasing(parts: services.Services, grace: timedelta) -> None:
     """
     keep = timedelta(days=parts.settings.audit_days)
     while True:
-        try:
+        with contained("erasing"):
             erased = await closing.erase_due(
                 parts.database, clock.now(), grace, changes=parts.changes
             )
             if erased:
                 _log.info("accounts_erased", accounts=erased)
-        except Exception:  # noqa: BLE001 (said above)
-            _log.exception("erasing_failed")
-        try:
+        with contained("pruning"):
             pruned = await pruning.prune(parts.database, clock.now(), keep)
             if any(pruned):
                 _log.info("pruned", events=pruned.events, invitations=pruned.invitations)
-        except Exception:  # noqa: BLE001 (said above)
-            _log.exception("pruning_failed")
         await asyncio.sleep(_ERASE_SECONDS)
+
+
+async def _collecting(parts: services.Services) -> None:
+    """Every hour, what of history nothing needs any more (`docstore/history/gc.py`)."""
+    config = parts.settings
+    detail = timedelta(days=config.journal_detail_days) if config.journal_detail_days else None
+    rules = retention.Rules(timedelta(days=config.history_retention_days), detail)
+    while True:
+        with contained("collecting"):
+            gone = await gc.collect(parts.database, clock.now(), rules)
+            if any(gone):
+                _log.info("history_collected", **gone._asdict())
+        await asyncio.sleep(_COLLECT_SECONDS)
 
 
 def _ready_line(config: settings.Settings, backing: Backing, listener: socket.socket) -> str:

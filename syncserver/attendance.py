@@ -41,8 +41,13 @@ class Visitor(Protocol):
         """Whose room it is."""
         ...
 
-    def judged(self, access: Access) -> None:
-        """It may do so much from now on."""
+    @property
+    def document_id(self) -> int:
+        """Which of the project's branches."""
+        ...
+
+    def judged(self, access: Access, *, protected: bool) -> None:
+        """It may do so much from now on. protected: nobody edits the branch."""
         ...
 
     def end(self, code: Code, reason: str) -> None:

@@ -22,6 +22,13 @@ _FOR_GOOD: Final = range(4400, 4500)
 """Close codes after which a stock client does not come back by itself."""
 
 
+READER: Final = "you may read this project but not change it"
+READER_NOW: Final = "you may read this project from now on, but not change it"
+PROTECTED: Final = (
+    "this branch is protected: you may read it but not change it; edit another branch"
+)
+
+
 class Hold(IntFlag):
     """Why a socket is not read for now; it is read again when the last reason is gone."""
 
@@ -33,6 +40,8 @@ class Hold(IntFlag):
     """The database is behind with what the clients have said."""
     BUDGET = 8
     """It said more than it may in so short a time."""
+    ROOM = 16
+    """What is stored of the room's document is being replaced."""
 
 
 class Wire(Protocol):
@@ -71,7 +80,8 @@ class Client:
     while it keeps up. `missed` says that something was left out since. `told` is cleared by the housekeeping and
     set by whatever is written, `resyncing` counts the bytes of a fresh state that are under way to it. `asking`
     counts the acknowledgements that it waits for, `asks_next` is the newest of those that were too many. `on_expelled`
-    is told when the client is closed for good; its socket may be there for seconds more.
+    is told when the client is closed for good; its socket may be there for seconds more. `may_not` says why
+    a reader is one.
     """
 
     __slots__ = (
@@ -86,6 +96,7 @@ class Client:
         "connection",
         "id",
         "may_edit",
+        "may_not",
         "missed",
         "missed_presence",
         "on_expelled",
@@ -114,6 +125,7 @@ class Client:
         self.author = author
         self.username = username
         self.may_edit = False
+        self.may_not = READER
         self.closed = False
         self.told = True
         self.warned = False

@@ -59,6 +59,11 @@ BARRED: Final = Refusal(
     "barred", Code.TRY_LATER, "too many broken updates came from you; wait a minute"
 )
 BUSY: Final = Refusal("busy", Code.TRY_LATER, "the document cannot take this update right now")
+RETIRED: Final = Refusal(
+    "retired",
+    Code.OTHER_EPOCH,
+    "the project was squashed: begin anew from the server's state",
+)
 PENDING_FULL: Final = Refusal(
     "pending", Code.TRY_LATER, "too many updates wait for updates that never came"
 )

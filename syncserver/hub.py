@@ -7,6 +7,7 @@ before it is complete. A room leaves memory only after everything it journaled i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,6 +16,7 @@ import anyio.to_thread
 from api import ports
 from base import clock, db, errors, log, metrics, tasks
 from docstore import compaction, crdt, documents, journal, loading, waiting
+from docstore.history import lineage
 from syncserver import intake, presence, replica, room
 from syncserver.budget import Budget
 from syncserver.client import Hold
@@ -23,9 +25,11 @@ from syncserver.durability import Durability
 from syncserver.submission import Submission
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
     from uuid import UUID
 
     from base.settings import Settings
+    from docstore.live import Difference
     from syncserver.client import Client
 
 _log = log.get("syncserver.hub")
@@ -83,6 +87,8 @@ class Hub:
         self._opening: dict[int, asyncio.Future[room.Room]] = {}
         self._unloading: set[int] = set()
         self._compacting: set[int] = set()
+        self._held: dict[int, asyncio.Event] = {}
+        """Documents that nobody may open for now, and what tells that they may again."""
         self._budget = Budget(_RESYNC_BYTES)
         self._durability = Durability(writer)
         self._paused = False
@@ -93,6 +99,8 @@ class Hub:
 
     async def open(self, address: Address) -> room.Room:
         """The room of a document, loaded if need be. Raises DatabaseUnavailable, ports.NoSuchDocument."""
+        while (held := self._held.get(address.document_id)) is not None:
+            await held.wait()
         found = self._rooms.get(address.document_id)
         if found is not None:
             return found
@@ -123,6 +131,8 @@ class Hub:
     async def _load(self, address: Address) -> room.Room:
         started = clock.monotonic()
         document, loaded = await self._replica(address.document_id)
+        async with self._database.connection() as tx:
+            retired = await lineage.retired(tx, address.document_id)
         settings = self._settings
         opened = room.Room(
             document_id=address.document_id,
@@ -140,6 +150,7 @@ class Hub:
             ),
             resyncs=self._budget,
             on_poison=self._rebuild_soon,
+            retired=retired,
         )
         opened.intake.rows_since_snapshot = len(loaded.tail) + len(loaded.waiting)
         opened.intake.bytes_since_snapshot = loaded.stored_bytes
@@ -331,6 +342,15 @@ class Hub:
             live.distrust()
             raise ports.RoomUnavailable from poison
 
+    async def diff(self, document_id: int, state_vector: bytes) -> Difference:
+        """What the live state has beyond a state vector, without what waits for its dependencies."""
+        found = await self._settled(document_id)
+        try:
+            return found.replica.beyond(state_vector)
+        except replica.Poisoned as poison:
+            found.distrust()
+            raise ports.RoomUnavailable from poison
+
     async def apply(self, document_id: int, update: bytes, author: UUID | None) -> ports.Applied:
         """Apply an update as one more writer in the room; returns once it is durable."""
         live = await self._settled(document_id)
@@ -360,17 +380,48 @@ class Hub:
             else:
                 await live.clean.wait()
 
-    async def close(self, project_id: UUID, *, code: int, reason: str) -> int:
-        """Close every socket of a project and let its rooms go."""
-        closed = 0
-        for live in list(self._rooms.values()):
-            if live.project_id != project_id:
-                continue
-            for one in list(live.clients.values()):
-                one.close(Code(code), reason)
-                closed += 1
-            live.idle_since = 0.0
-        return closed
+    @contextlib.asynccontextmanager
+    async def held(
+        self, document_ids: Sequence[int], *, code: int, reason: str
+    ) -> AsyncGenerator[None]:
+        """Nothing happens in these rooms meanwhile, and they are loaded anew afterwards."""
+        while taken := [held for each in document_ids if (held := self._held.get(each))]:
+            await taken[0].wait()
+        over = asyncio.Event()
+        self._held.update(dict.fromkeys(document_ids, over))
+        still: list[room.Room] = []
+        # Whoever fails half way may have replaced what is stored: then too nobody goes on as before.
+        ending = Code.TRY_LATER, "the room had to be loaded again"
+        try:
+            for document_id in document_ids:
+                await self._still(document_id, still)
+            for live in still:
+                await self._journal.wait(live.last_ticket)
+            yield
+            ending = Code(code), reason
+        finally:
+            for live in still:
+                if self._rooms.get(live.document_id) is live:
+                    del self._rooms[live.document_id]
+                live.let_go(*ending)
+            metrics.rooms.set(len(self._rooms))
+            for document_id in document_ids:
+                del self._held[document_id]
+            over.set()
+
+    async def _still(self, document_id: int, still: list[room.Room]) -> None:
+        """Let a room, if it is open or being opened, finish what it has, and then do nothing more."""
+        opening = self._opening.get(document_id)
+        if opening is not None:
+            await asyncio.wait([opening])
+        while (live := self._rooms.get(document_id)) is not None:
+            live.turn()
+            if live.clean.is_set() and not live.given_up:
+                live.hold()
+                still.append(live)
+                return
+            await live.clean.wait()
+            await asyncio.sleep(0)
 
     def statistics(self) -> ports.LiveStatistics:
         """How much is open."""

@@ -9,6 +9,7 @@ must not be left holding an update whose dependencies have not arrived (docs/dec
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pycrdt import Doc, TransactionEvent
@@ -20,6 +21,7 @@ from pycrdt._pycrdt import Transaction  # pyright: ignore[reportPrivateUsage] (s
 from pycrdt.websocket import YRoom
 
 from docstore import crdt, halves, loading, screening, waiting
+from docstore.live import Difference
 from syncserver import connection
 from syncserver.wire import frames, yjs
 
@@ -38,6 +40,9 @@ _CREDIT: Final = 32 * 1024 * 1024
 _CREDIT_FOR_EACH: Final = 64 * 1024
 """Bytes of state that may be built anew because characters are cut: so many at once, so many more for each change."""
 
+
+_incarnations: Final = count(1)
+"""Numbers of documents in memory: a replica that starts anew, or another one, has another."""
 
 MOST_TYPES: Final = 250_000
 """Shared types that may be made in a document. yrs deletes those that are nested in one another by calling itself,
@@ -113,6 +118,7 @@ class Replica:
         self._observe()
 
     def _renew(self) -> crdt.Document:
+        self.incarnation = next(_incarnations)
         self._bare = BareDoc(None, None, None)
         self._doc: crdt.Document = Doc(doc=self._bare)
         self.yroom = YRoom(ydoc=self._doc)
@@ -399,6 +405,10 @@ class Replica:
             if not crdt.is_poison(cause):
                 raise
             raise Poisoned(None, cause) from cause
+
+    def beyond(self, state_vector: bytes) -> Difference:
+        """The same for somebody of ours, who has to know what it is a part of. Raises as `diff`."""
+        return Difference(self.diff(state_vector), self.state_vector(), self.incarnation)
 
     def full(self) -> bytes:
         """The whole state as one update (without what waits for dependencies). Raises Poisoned."""

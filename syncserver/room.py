@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from base import clock, log, metrics
+from docstore import retired
 from syncserver import budget, client, connection, durability, intake, laggards, presence, replica
 from syncserver.wire import awareness, events, frames, yjs
 
@@ -68,9 +69,12 @@ class Room:
         people: presence.Presence,
         resyncs: budget.Budget,
         on_poison: Callable[[Room], None],
+        retired: frozenset[int] | None = None,
     ) -> None:
+        """`retired`: clients that wrote before the project was squashed; None: it never was."""
         self.document_id = document_id
         self.project_id = project_id
+        self.retired = retired
         self.intake = intake.Intake(
             document_id=document_id, document=document, writer=writer, limits=limits
         )
@@ -159,7 +163,8 @@ class Room:
             one.write(question)
             one.told = True
         else:
-            one.warn("you may read this project from now on, but not change it")
+            protected = one.may_not == client.PROTECTED
+            one.warn(client.PROTECTED if protected else client.READER_NOW)
 
     def receive(self, sender: client.Client, kind: int, body: bytes) -> None:
         """One event of a client; it takes effect at the end of this turn of the loop."""
@@ -167,6 +172,9 @@ class Room:
             self.submit(sender, body)
             return
         if kind == events.STEP1:
+            if self.retired is not None and retired.is_known(body, self.retired):
+                sender.refuse(connection.RETIRED)
+                return
             self._joiners[sender] = body
         elif kind == events.SYNC_STATUS:
             self._acknowledge_when_durable(sender, body)
@@ -176,11 +184,14 @@ class Room:
             self._curious.add(sender)
         elif kind == events.REFUSED:
             metrics.rejected_updates_total.labels("read_only").inc()
-            sender.warn("you may read this project but not change it")
+            sender.warn(sender.may_not)
         self._schedule()
 
     def submit(self, source: Source, update: bytes) -> None:
         """An update to apply at the end of this turn."""
+        if self.retired is not None and retired.is_in(update, self.retired):
+            intake.refuse(source, connection.RETIRED)
+            return
         if not self.intake.submit(source, update):
             return
         self.intake.received = now = clock.monotonic()
@@ -418,6 +429,20 @@ class Room:
         self.clean.set()
         metrics.room_rebuilds_total.inc()
         self._schedule()
+
+    def hold(self) -> None:
+        """Do nothing more until `let_go`; what comes meanwhile is not read from the sockets."""
+        self.clean.clear()
+        for one in self.clients.values():
+            one.wire.hold(client.Hold.ROOM)
+
+    def let_go(self, code: connection.Code, reason: str) -> None:
+        """Send everybody away, and whoever waits for this room to another."""
+        for one in list(self.clients.values()):
+            one.close(code, reason)
+            one.wire.release(client.Hold.ROOM)
+        self.given_up = True
+        self.clean.set()
 
     def close(self) -> None:
         """Let go of the document. The room is not used again."""

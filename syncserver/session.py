@@ -77,7 +77,7 @@ class Reception:
                     if isinstance(answer, connection.Closing):
                         newcomer.end(answer.code, answer.reason)
                         return
-                    address = hub.Address(answer.project.document_id, answer.project.id)
+                    address = hub.Address(answer.branch.document_id, answer.project.id)
                     live = await self._rooms.open(address)
                     if not self._watch.stale(heard, answer.project.id, answer.who):
                         break
@@ -209,6 +209,8 @@ class Session:
         """Into the room, with everything that was said while waiting."""
         one = self.client
         one.may_edit = answer.may_edit
+        if answer.branch.protected:
+            one.may_not = client.PROTECTED
         self.who, self.link = answer.who, answer.link
         if self.who is not None:
             self.until = self.who.expires_at
@@ -232,12 +234,19 @@ class Session:
         assert self.admitted is not None, "nobody is watched who was not admitted"
         return self.admitted.project_id
 
-    def judged(self, access: Access) -> None:
-        """What it may do from now on: less, more, or nothing."""
+    @property
+    def document_id(self) -> int:
+        """Which of its project's branches it is in. Of one that was admitted."""
+        assert self.admitted is not None, "nobody is watched who was not admitted"
+        return self.admitted.document_id
+
+    def judged(self, access: Access, *, protected: bool) -> None:
+        """What it may do from now on: less, more, or nothing. protected: its branch is."""
         if Right.DOCUMENT_READ not in access.rights:
             self.end(Code.NO_ACCESS, "your access was taken away")
             return
-        may_edit = Right.DOCUMENT_EDIT in access.rights
+        self.client.may_not = client.PROTECTED if protected else client.READER
+        may_edit = Right.DOCUMENT_EDIT in access.rights and not protected
         if may_edit != self.client.may_edit and self._room is not None and not self.client.closed:
             self._room.permit(self.client, may_edit=may_edit)
 

@@ -18,6 +18,7 @@ _ERRORS: Final = {
     connection.PENDING_FULL: ports.PendingTooMany,
     connection.BARRED: ports.TooManyBroken,
     connection.BUSY: ports.RoomUnavailable,
+    connection.RETIRED: ports.OtherEpoch,
 }
 
 

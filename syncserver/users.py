@@ -110,9 +110,7 @@ def disable(name: str) -> Callable[[Operation], Awaitable[str]]:
             linked = await links.opened_by(tx, found.id)
         # Also for one that was locked before: perhaps Redis was away then.
         await on.identities.end_all(found.id)
-        await on.changes.tell(AccountBarred(found.id))
-        for project_id in linked:
-            await on.changes.tell(ProjectChanged(project_id))
+        await on.changes.tell(AccountBarred(found.id), *map(ProjectChanged, linked))
         return found.username
 
     return action

@@ -18,6 +18,7 @@ from base import clock, log, metrics
 from base.errors import AppError
 from docstore import projects
 from docstore.errors import ProjectNotFound
+from docstore.history import branches
 from syncserver.attendance import Attendance, Place
 from syncserver.connection import Code
 from syncserver.contained import each
@@ -209,6 +210,7 @@ class Watch:
                     lambda one: one.end(Code.GONE, "the project was deleted"),
                 )
                 return
+            lines = {one.document_id: one for one in await branches.listing(tx, project_id)}
             people = {one.who.user_id for one in visitors if isinstance(one.who, Identity)}
             known = await members.memberships(tx, project_id, people) if people else {}
             shown = {link.link_id for one in visitors for link in _links(one)}
@@ -216,10 +218,15 @@ class Watch:
         facts = permissions.facts_of(project)
 
         def judge(one: Visitor) -> None:
+            branch = lines.get(one.document_id)
+            if branch is None:
+                one.end(Code.GONE, "the branch was deleted")
+                return
             member = known.get(one.who.user_id) if isinstance(one.who, Identity) else None
             who = _as_is(one.who, doors) if isinstance(one.who, Guest) else one.who
             link = _as_is(one.link, doors) if one.link is not None else None
-            one.judged(access.access_of(who, project_id, facts, member, link=link))
+            found = access.access_of(who, project_id, facts, member, link=link)
+            one.judged(found, protected=branch.protected)
 
         failed = each("visitor_not_judged", visitors, judge)
         # Nobody keeps what may have been taken because it could not be told to them.

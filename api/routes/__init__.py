@@ -18,13 +18,19 @@ from api.route import JSON, Octets, Route
 from api.routes import (
     accounts,
     audit,
+    branches,
+    bundles,
     documents,
+    graph,
     history,
     members,
+    merging,
     oidc,
     operating,
+    past,
     projects,
     sessions,
+    upkeep,
     users,
 )
 
@@ -47,10 +53,17 @@ ROUTES: Final[tuple[Route, ...]] = (
     *sessions.ROUTES,
     *oidc.ROUTES,
     *users.ROUTES,
+    # Before projects: `import` is no project's id.
+    *bundles.ROUTES,
     *projects.ROUTES,
     *members.ROUTES,
     *documents.ROUTES,
     *history.ROUTES,
+    *past.ROUTES,
+    *graph.ROUTES,
+    *merging.ROUTES,
+    *branches.ROUTES,
+    *upkeep.ROUTES,
     *audit.ROUTES,
     *operating.ROUTES,
     Route(

@@ -15,7 +15,9 @@ from docstore.errors import (
     DocumentTooDeep,
     DocumentUnreadable,
     ProjectNotFound,
+    TooCostly,
 )
+from docstore.history.errors import BranchNotFound, BranchProtected
 
 UPDATE: Final = Octets(OCTETS, "One Yjs update, version 1.")
 
@@ -27,15 +29,17 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Download the document as it is now",
         tag="documents",
         auth=Auth.OPTIONAL,
-        query=shapes.SnapshotQuery,
+        query=shapes.LiveQuery,
         answer=(UPDATE, Octets(JSON, "The content of every root.")),
         also=(304,),
         raises=(
             ProjectNotFound,
             auth.NotAllowed,
+            BranchNotFound,
             DocumentNotFound,
             DocumentTooDeep,
             DocumentUnreadable,
+            TooCostly,
             ports.RoomUnavailable,
             DatabaseUnavailable,
         ),
@@ -47,10 +51,13 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Apply a Yjs update; answered once it is durable",
         tag="documents",
         auth=Auth.OPTIONAL,
+        query=shapes.UpdateQuery,
         body=UPDATE,
         answer=shapes.UpdateApplied,
         raises=(
             ProjectNotFound,
+            BranchNotFound,
+            BranchProtected,
             DocumentNotFound,
             auth.TokenMissing,
             auth.NotAllowed,
@@ -59,6 +66,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             ports.DocumentTooLarge,
             ports.PendingTooMany,
             ports.TooManyBroken,
+            ports.OtherEpoch,
             ports.RoomUnavailable,
             NotYetDurable,
             DatabaseUnavailable,

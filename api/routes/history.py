@@ -19,21 +19,24 @@ from docstore.errors import (
     DocumentUnreadable,
     ProjectNotFound,
     SnapshotDamaged,
+    TooCostly,
 )
 from docstore.history.errors import (
     BranchNotFound,
+    BranchProtected,
     CommitNotFound,
     NothingToCommit,
     TagInvalid,
     TagNotFound,
     TagTaken,
+    TooLongAgo,
     TooManyTags,
 )
 from docstore.history.reach import ContentUnreachable
 
 _PROJECT: Final = (ProjectNotFound, auth.NotAllowed, DatabaseUnavailable)
 _LIVE: Final = (DocumentNotFound, ports.RoomUnavailable)
-_READ: Final = (SnapshotDamaged, DocumentTooDeep, DocumentUnreadable)
+_READ: Final = (SnapshotDamaged, DocumentTooDeep, DocumentUnreadable, TooCostly)
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
@@ -46,7 +49,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         body=shapes.NewCommit,
         answer=shapes.Commit,
         status=201,
-        raises=(*_PROJECT, *_LIVE, *_READ, BranchNotFound, NothingToCommit),
+        raises=(*_PROJECT, *_LIVE, *_READ, BranchNotFound, BranchProtected, NothingToCommit),
     ),
     Route(
         method="GET",
@@ -125,13 +128,13 @@ ROUTES: Final[tuple[Route, ...]] = (
             Octets(JSON, "`summary`, `counts`, and `changes` with before and after."),
             Octets(TEXT, "The same, for people."),
         ),
-        raises=(*_PROJECT, *_LIVE, *_READ, CommitNotFound, TagNotFound),
+        raises=(*_PROJECT, *_LIVE, *_READ, BranchNotFound, CommitNotFound, TagNotFound, TooLongAgo),
     ),
     Route(
         method="POST",
         path=PROJECT + "/restore",
         handler=history.restore,
-        summary="Bring the live document back to a commit; answered once it is durable",
+        summary="Bring a live document back to a commit or a time; answered once it is durable",
         tag="history",
         auth=Auth.REQUIRED,
         body=shapes.Restore,
@@ -140,14 +143,18 @@ ROUTES: Final[tuple[Route, ...]] = (
             *_PROJECT,
             *_LIVE,
             *_READ,
+            BranchNotFound,
+            BranchProtected,
             CommitNotFound,
             TagNotFound,
+            TooLongAgo,
             ContentUnreachable,
             ports.MalformedUpdate,
             ports.PoisonUpdate,
             ports.DocumentTooLarge,
             ports.PendingTooMany,
             ports.TooManyBroken,
+            ports.OtherEpoch,
             NotYetDurable,
         ),
     ),

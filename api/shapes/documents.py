@@ -7,14 +7,29 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from api.shapes.points import OfBranch
+from docstore.projects import MAIN
+
 
 class SnapshotQuery(msgspec.Struct, rename="camel"):
-    """How to write a document down."""
+    """How to write a state down."""
 
     format: Annotated[
         Literal["yjs", "json"],
         Meta(description="`yjs`: one Yjs update, version 1. `json`: the content of every root."),
     ] = "yjs"
+
+
+class LiveQuery(SnapshotQuery, rename="camel"):
+    """Which document, and how to write it down."""
+
+    branch: OfBranch = MAIN
+
+
+class UpdateQuery(msgspec.Struct, rename="camel"):
+    """Which document."""
+
+    branch: OfBranch = MAIN
 
 
 class UpdateApplied(msgspec.Struct, frozen=True, rename="camel"):

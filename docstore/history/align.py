@@ -1,12 +1,17 @@
 """Which parts of two sequences are the same, and which take the place of which. Pure.
 
 Not always the least possible difference (that can take the square of the length), but a small one,
-and always a correct one.
+and always a correct one. Within `bounded`, the whole of what is aligned may take no more than so
+much effort: what comes after that is aligned in time proportional to its length. Effort is counted,
+not timed, so the same is always aligned in the same way.
 """
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_left
+from contextvars import ContextVar
+from math import isqrt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from docstore.history.content import (
@@ -21,18 +26,53 @@ from docstore.history.content import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Generator, Hashable, Iterable, Sequence
 
     from docstore.history.content import Node, Run
 
 _MOST_EDITS: Final = 400
 """Single insertions and deletions that are searched for; the search takes the square of these."""
 
+_LEAST_EDITS: Final = 8
+"""As many are searched for when there is no effort left."""
+
 _MOST_PAIRS: Final = 2_500
 """Comparisons of nodes with each other, of some microseconds each."""
 
+EFFORT: Final = 1_000_000
+"""Steps of a search, of less than a microsecond each, that one piece of work may take."""
+
+_LOOK: Final = 16
+"""Parts of a node that are looked at for the effort of one step of a search."""
+
 _BLOCK: Final = 256
 """Elements that are compared at once where much is the same."""
+
+
+class _Effort:
+    """What is left of what a piece of work may take."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def spend(self, steps: int) -> None:
+        self.left = max(0, self.left - steps)
+
+
+_effort: Final[ContextVar[_Effort | None]] = ContextVar("effort", default=None)
+
+
+@contextlib.contextmanager
+def bounded(effort: int = EFFORT) -> Generator[None]:
+    """All that is aligned within takes no more than this; a bound that is there already stays."""
+    if _effort.get() is not None:
+        yield
+        return
+    token = _effort.set(_Effort(effort))
+    try:
+        yield
+    finally:
+        _effort.reset(token)
 
 
 class Change(NamedTuple):
@@ -63,7 +103,11 @@ def _changes(
     if kept is not None:
         yield from _gaps(whole, kept)
         return
-    for gap in _gaps(whole, [(i, j, 1) for i, j in _anchors(have, want)]):
+    anchors = _anchors(have, want)
+    if not anchors:
+        yield whole  # which was searched just now
+        return
+    for gap in _gaps(whole, [(i, j, 1) for i, j in anchors]):
         inner_have, inner_want = have[gap.start : gap.stop], want[gap.begin : gap.end]
         within = _shortest(inner_have, inner_want)
         if within is None:
@@ -124,10 +168,19 @@ def _fewest(have: Sequence[Hashable], want: Sequence[Hashable]) -> list[tuple[in
     rows, columns = len(have), len(want)
     if not rows or not columns:
         return []
+    effort = _effort.get()
+    most = min(rows + columns, _MOST_EDITS)
+    if effort is not None:
+        # Each edit more looks at one diagonal more: half the square of them.
+        most = min(most, max(_LEAST_EDITS, isqrt(2 * effort.left)))
+    if abs(rows - columns) > most:
+        return None
     reach: dict[int, int] = {1: 0}
     trail: list[dict[int, int]] = []
-    for edits in range(min(rows + columns, _MOST_EDITS) + 1):
+    for edits in range(most + 1):
         trail.append(dict(reach))
+        if effort is not None:
+            effort.spend(edits + 1)
         lowest = -edits + 2 * max(0, edits - columns)
         highest = edits - 2 * max(0, edits - rows)
         for diagonal in range(lowest, highest + 1, 2):
@@ -212,7 +265,7 @@ def same_kind(have: Node | str, want: Node | str) -> bool:
 
 def pairs(have: Sequence[Node | str], want: Sequence[Node | str]) -> list[tuple[int, int]]:
     """Which of these shared types is to become which, in order: the likest of the same kind."""
-    if len(have) * len(want) > _MOST_PAIRS:
+    if len(have) * len(want) > _MOST_PAIRS or not _affordable(have, want):
         return _pairs_by_kind(have, want)
     best = [[0] * (len(want) + 1) for _ in range(len(have) + 1)]
     alike = [[_likeness(one, other) for other in want] for one in have]
@@ -233,11 +286,41 @@ def pairs(have: Sequence[Node | str], want: Sequence[Node | str]) -> list[tuple[
     return found
 
 
+def _affordable(have: Sequence[Node | str], want: Sequence[Node | str]) -> bool:
+    """Whether there is effort left to compare each with each; it is spent then."""
+    effort = _effort.get()
+    if effort is None:
+        return True
+    mine, theirs = (sum(1 + _parts(each) for each in side) for side in (have, want))
+    steps = (mine * len(want) + theirs * len(have)) // _LOOK
+    if steps > effort.left:
+        return False
+    effort.spend(steps)
+    return True
+
+
+def _parts(node: Node | str) -> int:
+    """How much there is to look at in a node, without what is within that."""
+    match node:
+        case SharedMap(inner) | SharedArray(inner) | SharedXmlFragment(inner):
+            return len(inner)
+        case SharedText(runs):
+            return len(runs) + sum(len(run.insert) for run in runs if isinstance(run.insert, str))
+        case SharedXmlElement():
+            return len(node.attributes) + len(node.children)
+        case SharedXmlText():
+            return len(node.attributes) + len(node.runs)
+        case _:
+            return 0
+
+
 def _pairs_by_kind(have: Sequence[Node | str], want: Sequence[Node | str]) -> list[tuple[int, int]]:
     """The same for many: by their order alone."""
     found: list[tuple[int, int]] = []
     j = 0
     for i, one in enumerate(have):
+        if isinstance(one, Plain | Subdocument | str):
+            continue  # nothing becomes of these
         at = next((k for k in range(j, min(len(want), j + 100)) if same_kind(one, want[k])), None)
         if at is not None:
             found.append((i, at))

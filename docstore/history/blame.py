@@ -16,7 +16,7 @@ import pycrdt
 from pycrdt import _pycrdt as yrs  # pyright: ignore[reportPrivateUsage] (events and maps as yrs gives them)
 
 from docstore import crdt, loading, plain
-from docstore.history.replay import replay
+from docstore.history.replay import replay, straight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +38,8 @@ class Touch(NamedTuple):
     seq: int
     removed: bool = False
     """Whether the change was to take it away."""
+    past: int = 0
+    """In which of several pasts that was."""
 
 
 def blame(
@@ -58,9 +60,50 @@ def blame(
     return found
 
 
-def told(past: Replay) -> Entry:
+def blame_through(
+    pasts: Sequence[tuple[bytes | None, Sequence[Row]]], entity: Path
+) -> list[tuple[Path, Touch]]:
+    """The same for one entry, in the order of paths, through several pasts, the oldest first.
+
+    Each goes on where the one before ends: it begins with a state that holds what that came to.
+    Raises MalformedUpdate, PoisonUpdate.
+    """
+    entity = entity[:DEEPEST]
+    root = _heard_straight(pasts, entity)
+    if root is None:
+        root = Entry()
+        for number, (base, rows) in enumerate(pasts):
+            told(replay(base, rows), Watch(root, number, entity))
+    entry = root.at(entity)
+    found = [] if entry is None else list(entry.all(entity))
+    return sorted(found, key=lambda each: tuple(map(str, each[0])))
+
+
+def _heard_straight(
+    pasts: Sequence[tuple[bytes | None, Sequence[Row]]], entity: Path
+) -> Entry | None:
+    """What is known of an entry in one of our roots, if the rows can be applied as they come."""
+    name = str(entity[0])
+    if name not in plain.ROOTS:
+        return None  # of which type it is can be seen in the end only
+    root = Entry()
+    for number, (base, rows) in enumerate(pasts):
+        doc: crdt.Document = pycrdt.Doc()
+        watch = Watch(root, number, entity)
+        # What the base brings was there before.
+        watch.deaf = base is not None
+        shared = doc.get(name, type=_TYPES[plain.ROOTS[name]]).integrated
+        subscription = shared.observe_deep(watch.listener(name))
+        whole = straight(doc, base, sorted(rows, key=lambda row: row.seq), watch.begin)
+        subscription.drop()
+        if not whole or watch.failed:
+            return None
+    return root
+
+
+def told(past: Replay, watch: Watch | None = None) -> Entry:
     """The same of a past that is at hand, as a tree. Raises MalformedUpdate, PoisonUpdate."""
-    watch = _Watch()
+    watch = Watch(Entry()) if watch is None else watch
     for _ in range(loading.MOST_LEFT_OUT):
         try:
             _listen(past, watch)
@@ -74,17 +117,18 @@ def told(past: Replay) -> Entry:
     return watch.root
 
 
-def _listen(past: Replay, watch: _Watch) -> None:
+def _listen(past: Replay, watch: Watch) -> None:
     """Go on with the next step to be heard. Raises MalformedUpdate, PoisonUpdate."""
     doc: crdt.Document = pycrdt.Doc()
     heard = [step.update for step in past.steps[: watch.next]]
     crdt.apply_all(doc, heard if past.base is None else [past.base, *heard])
+    watch.failed.clear()
     with crdt.guarded():
         subscriptions = [
             root.observe_deep(watch.listener(name)) for name, root in _roots(past.doc, doc)
         ]
         for row, update in past.steps[watch.next :]:
-            watch.touch = Touch(row.author, row.created_at, row.seq)
+            watch.begin(row)
             with doc.transaction():
                 doc.apply_update(update)
             if watch.failed:
@@ -185,20 +229,33 @@ def _type_of(whole: crdt.Document, name: str) -> type[Any]:
     return pycrdt.Array
 
 
-class _Watch:
-    """Hears what each row changes."""
+class Watch:
+    """Hears what each row changes: of everything, or of one entry and what is in it."""
 
-    def __init__(self) -> None:
-        self.root = Entry()
+    def __init__(self, root: Entry, past: int = 0, entity: Path = ()) -> None:
+        self.root = root
         self.touch: Touch
+        self.deaf = False
+        """Until the first row."""
         self.next = 0
         """The step that is to be heard next."""
         self.failed: list[Exception] = []
+        self.noted: dict[int, dict[Path, None]] | None = None
+        """Where each row changed something, by its number, if that is wanted."""
+        self._past = past
+        self._entity = tuple(map(str, entity))
+
+    def begin(self, row: Row) -> None:
+        """What is heard from now on is of this row."""
+        self.deaf = False
+        self.touch = Touch(row.author, row.created_at, row.seq, past=self._past)
 
     def listener(self, name: str) -> Callable[[list[_Event]], None]:
         """What to call with the events of a root."""
 
         def listen(events: list[_Event]) -> None:
+            if self.deaf:
+                return
             try:
                 for event in events:
                     self._hear(name, event)
@@ -209,15 +266,35 @@ class _Watch:
 
     def _hear(self, root: str, event: _Event) -> None:
         path = event.path
-        names = [root, *map(str, takewhile(_is_name, path))]
-        entry = self.root.reach(names[:DEEPEST], self.touch)
-        if not isinstance(event, yrs.MapEvent) or len(names) <= len(path) or len(names) >= DEEPEST:
+        names = [root, *map(str, takewhile(_is_name, path))][:DEEPEST]
+        if not self._concerns(names):
+            return
+        of_map = isinstance(event, yrs.MapEvent) and len(names) > len(path)
+        above = len(names) < len(self._entity)
+        if above and not of_map:
+            return  # a list or a text where there is no such entry
+        entry = self.root.at(tuple(names)) if above else None
+        if entry is None:
+            entry = self.root.reach(names, self.touch)
+        if not of_map or len(names) >= DEEPEST:
+            self._note(names)
             return
         for key, change in _keys(event).items():
+            if above and key != self._entity[len(names)]:
+                continue
+            self._note([*names, key])
             if change["action"] == "delete":
                 entry.reach((key,), self.touch._replace(removed=True)).below = {}
             else:
                 self._fill(entry, key, change["newValue"], event.transaction, DEEPEST - len(names))
+
+    def _note(self, names: Sequence[str]) -> None:
+        if self.noted is not None:
+            self.noted.setdefault(self.touch.seq, {})[tuple(names)] = None
+
+    def _concerns(self, names: Sequence[str]) -> bool:
+        """Whether a change at a place may be one of the entry that is asked for."""
+        return all(name == wanted for name, wanted in zip(names, self._entity, strict=False))
 
     def _fill(self, entry: Entry, key: str, value: object, txn: object, levels: int) -> None:
         """A new value under a key, and what came with it."""

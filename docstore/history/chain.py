@@ -36,6 +36,10 @@ _WINDOW: Final = (10, 27)
 base and state together, what they have in common is found only in part."""
 
 
+_TABLE: Final = (10, 24)
+"""Smallest and largest table (log 2 of its entries) that a dictionary is searched with."""
+
+
 class Packed(NamedTuple):
     """A state as it is stored."""
 
@@ -100,6 +104,16 @@ def unpack(chain: Sequence[Packed]) -> bytes:
     return state
 
 
+def unpack_on(packed: Packed, base: bytes | None) -> bytes:
+    """One step of a chain, on the state that it is stored against. Raises SnapshotDamaged."""
+    if base is None and not packed.whole:
+        raise SnapshotDamaged
+    state = _expand(packed, None if packed.whole else base)
+    if hashlib.sha256(state).digest() != packed.sha256:
+        raise SnapshotDamaged
+    return state
+
+
 def _alone(state: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=LEVEL).compress(state)
 
@@ -112,7 +126,12 @@ def _difference(state: bytes, base: bytes) -> bytes:
         dict_size=len(base),
         # From the state's end back to the base's beginning.
         window_log=min(max((len(base) + len(state)).bit_length(), small), large),
-        enable_ldm=True,
+        # Of a dictionary zstd takes in only as many bytes from its end as eight times its table
+        # has entries, a megabyte otherwise: the rest of the base would be stored once more. The
+        # quickest way to search is enough for what is long and the same.
+        strategy=zstandard.STRATEGY_FAST,
+        hash_log=min(max(len(base).bit_length() - 3, _TABLE[0]), _TABLE[1]),
+        min_match=7,
     )
     return zstandard.ZstdCompressor(
         dict_data=_dictionary(base), compression_params=parameters

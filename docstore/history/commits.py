@@ -8,17 +8,17 @@ that is written are the server's own work. Tags are told of in `docstore/history
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, LiteralString, NamedTuple, TypeAlias
 from uuid import UUID
 
-import anyio
-import anyio.lowlevel
 from psycopg.types.json import Jsonb
 
 from base import ids, text64
 from docstore.errors import CursorInvalid
-from docstore.history import archive, work
+from docstore.history import archive, keeping, work, writers
 from docstore.history.errors import BranchNotFound, CommitNotFound, NothingToCommit
+from docstore.live import Source
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Snapshot: TypeAlias = "Callable[[], Awaitable[bytes]]"
 """Gives the state of a branch at the moment at which it is asked."""
 
-AT_ONCE: Final = 2
-"""Commits under way in this process; each holds a connection, and rooms must be opened too."""
+State: TypeAlias = "bytes | Snapshot | Source"
+"""What is committed: a full state, or whatever gives it."""
 
 MOST_STEPS: Final = 1_000
 """Commits that one page looks at, when hardly any of them is asked for."""
@@ -40,8 +40,6 @@ _LARGEST_CURSOR: Final = 1_000
 
 _MILLISECOND: Final = 1 << 80
 """What a millisecond more makes of a UUIDv7."""
-
-_places: Final = anyio.lowlevel.RunVar[anyio.CapacityLimiter]("commits")
 
 
 class Commit(NamedTuple):
@@ -60,15 +58,17 @@ class Commit(NamedTuple):
     parents: Sequence[UUID]
     """The one before it on its branch first."""
     changes: Mapping[str, Any]
-    """Since the first parent, in numbers: see `work.numbers`."""
+    """Since the first parent, in numbers: see `summary.numbers`."""
     state_id: int
     """Where its state is kept."""
 
 
 HEAD: LiteralString = """
-    SELECT head FROM documents WHERE project_id = %s AND id = %s AND branch = %s"""
+    SELECT head, lineage FROM documents
+    WHERE project_id = %s AND id = %s AND branch = %s AND deleted_at IS NULL"""
 
-HEAD_OF: LiteralString = "SELECT head FROM documents WHERE project_id = %s AND branch = %s"
+HEAD_OF: LiteralString = """
+    SELECT head FROM documents WHERE project_id = %s AND branch = %s AND deleted_at IS NULL"""
 
 INSERT: LiteralString = """
     INSERT INTO commits (id, project_id, branch, author, message, created_at, content_sha256,
@@ -135,54 +135,151 @@ async def make(
     project_id: UUID,
     document_id: int,
     branch: str,
-    state: bytes | Snapshot,
+    state: State,
     author: UUID,
     message: str,
     now: datetime,
 ) -> Commit:
     """Commit a state of a branch on top of its head, which is then this commit.
 
-    state: better a function that gives it: it is asked when no other commit can come in between.
+    state: better what gives it: it is asked when no other commit can come in between. A live
+    document (`Source`) has to give only what was edited since its last commit.
     Raises NothingToCommit when the head says the same, BranchNotFound, SnapshotDamaged,
     DocumentUnreadable, DocumentTooDeep, and what `state` raises.
     """
-    async with _place(), database.transaction() as tx:
-        await archive.lock(tx, project_id)
-        row = await _row(tx, HEAD, project_id, document_id, branch)
-        if row is None:
-            raise BranchNotFound(branch=branch)
-        head: UUID | None = row[0]
-        parent = None if head is None else await get(tx, project_id, head)
-        before = None if parent is None else await state_of(tx, parent)
-        after = state if isinstance(state, bytes) else await state()
-        if before == after:
-            raise NothingToCommit
-        compared = await work.compare(before, after)
-        if parent is not None and compared.content_sha256 == parent.content_sha256:
-            raise NothingToCommit
-        parents = [] if parent is None else [parent.id]
-        made = Commit(
-            younger_than(parents),
-            project_id,
-            branch,
-            author,
-            message,
-            now,
-            compared.content_sha256,
-            parents,
-            compared.changes,
-            await archive.put(tx, project_id, after, now),
+    async with writers.writing(database, project_id, brief=True) as tx:
+        return await make_within(
+            tx,
+            project_id=project_id,
+            document_id=document_id,
+            branch=branch,
+            state=state,
+            author=author,
+            message=message,
+            now=now,
         )
+
+
+async def make_within(
+    tx: Tx,
+    *,
+    project_id: UUID,
+    document_id: int,
+    branch: str,
+    state: State,
+    author: UUID,
+    message: str,
+    now: datetime,
+    merged: Sequence[UUID] = (),
+) -> Commit:
+    """The same as part of something greater, in a transaction that holds `archive.lock`.
+
+    merged: further parents. A commit that has some may say the same as the one before.
+    """
+    row = await _row(tx, HEAD, project_id, document_id, branch)
+    if row is None:
+        raise BranchNotFound(branch=branch)
+    head: UUID | None = row[0]
+    lineage: int = row[1]
+    parent = None if head is None else await get(tx, project_id, head)
+    taken = await _take(tx, project_id, parent, state, now, lineage=lineage, anyway=bool(merged))
+    parents = [*([] if parent is None else [parent.id]), *merged]
+    made = Commit(
+        younger_than(parents),
+        project_id,
+        branch,
+        author,
+        message,
+        now,
+        taken.content_sha256,
+        parents,
+        taken.changes,
+        taken.state_id,
+    )
+    async with tx.pipeline():
         await insert(tx, made)
         await tx.execute(ADVANCE, (made.id, document_id))
     return made
 
 
+class _Taken(NamedTuple):
+    """A state that was read, compared and stored."""
+
+    content_sha256: bytes
+    changes: Mapping[str, Any]
+    state_id: int
+
+
+async def _take(
+    tx: Tx,
+    project_id: UUID,
+    parent: Commit | None,
+    state: State,
+    now: datetime,
+    *,
+    lineage: int,
+    anyway: bool,
+) -> _Taken:
+    """Store a state. anyway: also if it says the same as the parent. Raises NothingToCommit."""
+    keepers = keeping.here()
+    if isinstance(state, Source):
+        if keepers is not None:
+            taken = await _take_live(
+                tx, keepers, project_id, parent, state, now, lineage=lineage, anyway=anyway
+            )
+            if taken is not None:
+                return taken
+        after = await state.snapshot()
+    else:
+        after = state if isinstance(state, bytes) else await state()
+    before = None if parent is None else await state_of(tx, parent)
+    if before == after and not anyway:
+        raise NothingToCommit
+    compared = await work.compare(before, after)
+    same = parent is not None and compared.content_sha256 == parent.content_sha256
+    if same and not anyway:
+        raise NothingToCommit
+    state_id = await archive.put(tx, project_id, after, now, lineage=lineage)
+    return _Taken(compared.content_sha256, compared.changes, state_id)
+
+
+async def _take_live(
+    tx: Tx,
+    keepers: keeping.Keepers,
+    project_id: UUID,
+    parent: Commit | None,
+    source: Source,
+    now: datetime,
+    *,
+    lineage: int,
+    anyway: bool,
+) -> _Taken | None:
+    """The same by those who keep the document; None: they do not keep such large ones."""
+    where = await archive.place(tx, project_id)
+    before = base = None
+    if parent is not None:
+        before = keeping.Stored(
+            parent.content_sha256, partial(archive.steps, tx, project_id, parent.state_id)
+        )
+    if where.base_id is not None and where.base_sha256 is not None:
+        base = keeping.Stored(
+            where.base_sha256, partial(archive.steps, tx, project_id, where.base_id)
+        )
+    made = await keepers.commit(source, before=before, base=base, anyway=anyway)
+    if made is None:
+        return None
+    if made.packed is None:
+        raise NothingToCommit
+    state_id = await archive.keep(tx, project_id, made.packed, where, now, lineage=lineage)
+    return _Taken(made.content_sha256, made.changes, state_id)
+
+
 async def insert(tx: Tx, commit: Commit) -> None:
     """Write a commit and its parents down."""
     row = (*commit[:7], commit.state_id, Jsonb(commit.changes))
-    await tx.execute(INSERT, row)
-    await tx.execute(INSERT_PARENT, (commit.project_id, commit.id, list(commit.parents)))
+    async with tx.pipeline():
+        await tx.execute(INSERT, row)
+        await tx.execute(INSERT_PARENT, (commit.project_id, commit.id, list(commit.parents)))
 
 
 def younger_than(parents: Sequence[UUID]) -> UUID:
@@ -191,14 +288,6 @@ def younger_than(parents: Sequence[UUID]) -> UUID:
     if not parents or made > max(parents):
         return made
     return UUID(int=max(parents).int + _MILLISECOND)
-
-
-def _place() -> anyio.CapacityLimiter:
-    places = _places.get(None)
-    if places is None:
-        places = anyio.CapacityLimiter(AT_ONCE)
-        _places.set(places)
-    return places
 
 
 # ---------------------------------------------------------------- finding

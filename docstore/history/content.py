@@ -19,7 +19,7 @@ import msgspec
 import pycrdt
 from pycrdt import _pycrdt as yrs  # pyright: ignore[reportPrivateUsage] (the types of what a document holds)
 
-from docstore import crdt, plain
+from docstore import crdt, letters, plain
 from docstore.errors import DocumentTooDeep
 
 if TYPE_CHECKING:
@@ -150,9 +150,29 @@ def read_doc(doc: crdt.Document) -> Content:
 
     Roots that hold nothing do not count: to look at a root makes it, and says nothing.
     """
-    with crdt.guarded(), doc.transaction() as transaction:
+    return readable(doc)[1]
+
+
+def readable(doc: crdt.Document) -> tuple[crdt.Document, Content]:
+    """The document and its content; a copy of it where yrs could not read it (`docstore/letters.py`).
+
+    What is written into that copy fits the document. Raises PoisonUpdate, DocumentTooDeep.
+    """
+    with crdt.guarded():
+        try:
+            return doc, _read(doc, wary=True)
+        except letters.Suspicious:
+            mended = letters.mended(doc.get_update())
+            if mended is not None:
+                doc = pycrdt.Doc(client_id=doc.client_id)
+                doc.apply_update(mended)
+            return doc, _read(doc, wary=False)
+
+
+def _read(doc: crdt.Document, *, wary: bool) -> Content:
+    with doc.transaction() as transaction:
         inner = transaction._txn  # pyright: ignore[reportPrivateUsage] (the public wrappers take four times as long)
-        reader = Reader(inner)
+        reader = Reader(inner, wary=wary)
         found: Content = {}
         for name in doc._doc.roots(cast("Any", inner)):  # pyright: ignore[reportPrivateUsage]
             node = reader.root(doc._doc, name)  # pyright: ignore[reportPrivateUsage]
@@ -162,10 +182,15 @@ def read_doc(doc: crdt.Document) -> Content:
 
 
 class Reader:
-    """Reads shared types within one transaction."""
+    """Reads shared types within one transaction.
 
-    def __init__(self, txn: Any) -> None:  # noqa: ANN401 (yrs's own, as all that follow)
+    wary: there may be letters in arrays, on which yrs would read without end; raises
+    letters.Suspicious where that cannot be told from what is there.
+    """
+
+    def __init__(self, txn: Any, *, wary: bool = True) -> None:  # noqa: ANN401 (yrs's own, as all that follow)
         self.txn = txn
+        self._wary = wary
 
     def root(self, doc: yrs.Doc, name: str) -> Node | None:
         """A root as what its content says it is, by the rules of `docstore/plain.py`.
@@ -178,7 +203,7 @@ class Reader:
         mapping = doc.get_or_insert_map(txn, name)
         length = sequence.len(txn)
         known = plain.ROOTS.get(name)
-        if mapping.len(txn) and (not length or known == "map"):
+        if _is_map(mapping.len(txn), length, known):
             node = self.mapping(mapping, 1)
             return node if node.entries else None
         if not length:
@@ -194,17 +219,32 @@ class Reader:
             return self.fragment(fragment, 1)
         return self.long_array(sequence, length) if not parts else self.array(sequence, 1)
 
+    def entries(self, doc: yrs.Doc, name: str, keys: Iterable[str]) -> dict[str, Node] | None:
+        """Some entries of a root, those that are there; None: the root is no map."""
+        txn = self.txn
+        mapping = doc.get_or_insert_map(txn, name)
+        length = doc.get_or_insert_array(txn, name).len(txn)
+        if not _is_map(mapping.len(txn), length, plain.ROOTS.get(name)):
+            return None
+        there = [key for key in keys if mapping.has(txn, key)]
+        return self.mapping(mapping, 1, there).entries
+
     def node(self, found: object, depth: int) -> Node:
         """Anything that yrs gives for a value or a shared type."""
         shared = _SHARED.get(type(found))
         return Plain(_value(found, depth)) if shared is None else shared(self, found, depth)
 
-    def mapping(self, found: Any, depth: int) -> SharedMap:  # noqa: ANN401
-        """A map's entries."""
+    def mapping(
+        self,
+        found: Any,  # noqa: ANN401
+        depth: int,
+        keys: Iterable[str] | None = None,
+    ) -> SharedMap:
+        """A map's entries; keys: only these, all of which it has."""
         depth = below(depth)
         txn, node, get = self.txn, self.node, found.get
         entries: dict[str, Node] = {}
-        for key in found.keys(txn):
+        for key in found.keys(txn) if keys is None else keys:
             try:
                 value = get(txn, key)
             except ValueError:
@@ -215,8 +255,14 @@ class Reader:
     def array(self, found: Any, depth: int) -> SharedArray:  # noqa: ANN401
         """An array's elements, one by one."""
         depth = below(depth)
-        txn, node, get = self.txn, self.node, found.get
-        return SharedArray([node(get(txn, at), depth) for at in range(found.len(txn))])
+        txn, node, get, wary = self.txn, self.node, found.get, self._wary
+        elements: list[Node] = []
+        for at in range(found.len(txn)):
+            element = get(txn, at)
+            if wary and letters.may_be(element):
+                raise letters.Suspicious
+            elements.append(node(element, depth))
+        return SharedArray(elements)
 
     def long_array(self, found: Any, length: int) -> SharedArray:  # noqa: ANN401
         """An array of plain values: read at once, where that loses nothing."""
@@ -282,6 +328,11 @@ _SHARED: Final[dict[type, Callable[[Reader, Any, int], Node]]] = {
     yrs.XmlFragment: Reader.fragment,
     yrs.Doc: Reader.document,
 }
+
+
+def _is_map(entries: int, length: int, known: str | None) -> bool:
+    """Whether a root is a map, given what it holds by key, in order, and what its name says."""
+    return bool(entries) and (not length or known == "map")
 
 
 def joined(runs: Iterable[Run]) -> tuple[Run, ...]:

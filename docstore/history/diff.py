@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from docstore.history import align
 from docstore.history.content import Plain, SharedArray, SharedMap, node_digest
-from docstore.history.directory import Directory, box_class
-from docstore.history.entities import Entity, EntityType, entity_of, field_name, is_place, nouns
+from docstore.history.counting import Count, counted, in_words
+from docstore.history.directory import NO_SIGNATURE, Directory, box_class
+from docstore.history.entities import Entity, entity_of, field_name, is_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from docstore.history.content import Content, Node, Path
 
@@ -24,8 +26,7 @@ ChangeKind: TypeAlias = Literal["added", "removed", "changed", "moved"]
 
 KINDS: Final[tuple[ChangeKind, ...]] = ("added", "removed", "changed", "moved")
 
-_LONGEST_SUMMARY: Final = 8
-"""Counts that a summary says before it says "and more"."""
+Touched: TypeAlias = "Mapping[str, AbstractSet[str] | None]"
 
 _GONE: Final[Mapping[str, Node]] = {}
 """The entries of a map that is not there."""
@@ -73,54 +74,36 @@ class Change(NamedTuple):
     """The class of an openDAW box."""
 
 
-class Count(NamedTuple):
-    """How many things of one type, in one stem, underwent the same."""
-
-    kind: ChangeKind
-    type: EntityType
-    box: str | None
-    number: int
-    holder: Entity | None
-    holder_name: str | None
-
-    @property
-    def noun(self) -> str:
-        """What they are called, so many of them."""
-        one, several = nouns(self.type, self.box)
-        return one if self.number == 1 else several
-
-    def __str__(self) -> str:
-        """In words."""
-        if self.holder is None:
-            return f"{self.number} {self.noun} {self.kind}"
-        return f"{self.number} {self.noun} {self.kind} in {self.holder_name or self.holder.id[:8]}"
-
-
 class Diff(NamedTuple):
     """All that differs."""
 
     changes: tuple[Change, ...]
     counts: tuple[Count, ...]
 
+    signature: tuple[int, int] = NO_SIGNATURE
+    """Beats of a bar, and what they are of: to say where notes of openDAW are."""
+
     @property
     def summary(self) -> str:
         """In one line: `2 stems added, 14 notes changed in Bass`."""
-        if not self.counts:
-            return "nothing changed"
-        said = ", ".join(map(str, self.counts[:_LONGEST_SUMMARY]))
-        more = len(self.counts) - _LONGEST_SUMMARY
-        return f"{said} and {more} more" if more > 0 else said
+        return in_words(self.counts)
 
 
-def diff(before: Content, after: Content) -> Diff:
-    """What leads from one content to another, ordered by root and key."""
+def diff(before: Content, after: Content, within: Touched | None = None) -> Diff:
+    """What leads from one content to another, ordered by root and key.
+
+    within: where it is known that nothing else differs, this is what has to be looked at: by root
+    the keys of its entries; None instead of keys: all of the root.
+    """
     names = Directory(after, before)
+    looked_at = within if within is not None else dict.fromkeys(before.keys() | after.keys())
     changes = tuple(
         change
-        for root in sorted(before.keys() | after.keys(), key=_root_order)
-        for change in _of_root(root, before.get(root), after.get(root), names)
+        for root in sorted(looked_at, key=_root_order)
+        for change in _of_root(root, before.get(root), after.get(root), names, looked_at[root])
     )
-    return Diff(changes, _counted(changes))
+    has_notes = any(change.box == "NoteEventBox" for change in changes)
+    return Diff(changes, counted(changes), names.signature if has_notes else NO_SIGNATURE)
 
 
 _ORDER: Final = {
@@ -139,13 +122,17 @@ def _root_order(root: str) -> tuple[int, str]:
 
 
 def _of_root(
-    root: str, before: Node | None, after: Node | None, names: Directory
+    root: str,
+    before: Node | None,
+    after: Node | None,
+    names: Directory,
+    keys: AbstractSet[str] | None,
 ) -> Iterator[Change]:
-    if before == after:
-        return
     maps = _entries(before), _entries(after)
     if maps[0] is not None and maps[1] is not None:
-        yield from _of_map((root,), maps[0], maps[1], names)
+        yield from _of_map((root,), maps[0], maps[1], names, keys)
+    elif before == after:
+        return
     elif isinstance(before, SharedArray | None) and isinstance(after, SharedArray | None):
         yield from _of_list(root, before, after, names)
     else:
@@ -160,17 +147,44 @@ def _entries(node: Node | None) -> Mapping[str, Node] | None:
 
 
 def _of_map(
-    path: Path, before: Mapping[str, Node], after: Mapping[str, Node], names: Directory
+    path: Path,
+    before: Mapping[str, Node],
+    after: Mapping[str, Node],
+    names: Directory,
+    keys: AbstractSet[str] | None = None,
 ) -> Iterator[Change]:
-    for key in sorted(before.keys() | after.keys()):
+    for key in _differing(before, after, keys):
         was, now = before.get(key), after.get(key)
-        if was == now:
-            continue
         inner = (*path, key)
-        if inner in _SPLIT and isinstance(was, SharedMap) and isinstance(now, SharedMap):
-            yield from _of_map(inner, was.entries, now.entries, names)
+        if inner in _SPLIT:
+            yield from _of_parts(inner, was, now, names)
         else:
             yield _change(entity_of(inner), was, now, names)
+
+
+def _of_parts(path: Path, was: Node | None, now: Node | None, names: Directory) -> Iterator[Change]:
+    """By entry, also where the map itself is new or gone: it comes first or goes last, empty."""
+    before, after = _entries(was), _entries(now)
+    if before is None or after is None:
+        yield _change(entity_of(path), was, now, names)
+        return
+    if was is None:
+        yield _change(entity_of(path), None, SharedMap({}), names)
+    yield from _of_map(path, before, after, names)
+    if now is None:
+        yield _change(entity_of(path), SharedMap({}), None, names)
+
+
+def _differing(
+    before: Mapping[str, Node], after: Mapping[str, Node], within: AbstractSet[str] | None
+) -> list[str]:
+    """Keys under which not the same stands, in order."""
+    keys = before.keys() | after.keys() if within is None else within
+    return sorted(
+        key
+        for key in keys
+        if (was := before.get(key)) is not (now := after.get(key)) and was != now
+    )
 
 
 _SPLIT: Final = frozenset({("pattern", "instruments"), ("pattern", "steps")})
@@ -316,37 +330,3 @@ def _only_moved(before: Node | None, after: Node | None) -> bool:
         and len(was) > 1
         and Plain(was[1:]) == Plain(now[1:])
     )
-
-
-def _counted(changes: tuple[Change, ...]) -> tuple[Count, ...]:
-    """Things that underwent the same, counted; notes by the note and not by the segment."""
-    found: Counter[tuple[ChangeKind, EntityType, str | None, Entity | None]] = Counter()
-    held: dict[Entity, str | None] = {}
-    for change in changes:
-        holder, name = change.holder, change.holder_name
-        if change.entity.type == "notes" and change.counts:
-            if holder is None:  # of a segment without a stem
-                holder, name = change.parent, change.name
-            for kind, number in change.counts.items():
-                found[kind, "note", None, holder] += number
-        else:
-            found[change.kind, change.entity.type, _family(change.box), holder] += 1
-        if holder is not None:
-            held[holder] = name
-    counts = [
-        Count(kind, entity_type, box, number, holder, held.get(holder) if holder else None)
-        for (kind, entity_type, box, holder), number in found.items()
-    ]
-    # Ours are in the order of their roots; boxes are in no order, so the most come first.
-    counts.sort(key=lambda each: each.number if each.type == "box" else 0, reverse=True)
-    counts.sort(key=lambda each: each.type == "box")
-    return tuple(counts)
-
-
-def _family(box: str | None) -> str | None:
-    """Boxes that are called the same are counted together."""
-    if box is None:
-        return None
-    if box.endswith("DeviceBox"):
-        return "DeviceBox"
-    return box if nouns("box", box) != nouns("box") else None

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from docstore.history.content import Plain, SharedMap
-from docstore.history.entities import BOX_LABELS, Entity, entity_of
+from docstore.history.entities import BOX_LABELS, Entity, entity_of, field_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,17 @@ _DEEPEST: Final = 32
 _ADDRESS: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=/|\Z)")
 """The box in an openDAW pointer: `uuid` or `uuid/field/…`."""
 
+LONGEST_NAME: Final = 200
+"""Characters of a name that are told; whoever names a thing may write a novel."""
+
+UNIT: Final = "AudioUnitBox"
+"""A channel of openDAW: the only box that holds others as a stem does."""
+
+NO_SIGNATURE: Final = (4, 4)
+"""Beats of a bar and what they are of, where nobody says otherwise."""
+
+_MOST_BEATS: Final = 1024
+
 _UNIT_INPUT: Final = "/22"
 """The field of an openDAW channel into which its instrument or bus plays."""
 
@@ -31,8 +42,11 @@ _OF_COLLECTION: Final = {
     "NoteRegionBox": "2",
     "ValueRegionBox": "2",
     "AudioRegionBox": "5",
+    "NoteClipBox": "2",
+    "ValueClipBox": "2",
+    "AudioClipBox": "5",
 }
-"""Which field of a region points to what is played in it; nothing points the other way."""
+"""Which field of a region or clip points to what is played in it; nothing points the other way."""
 
 _STEM: Final = {"stemId": "stems"}
 _REFERENCES: Final[dict[object, dict[str, str]]] = {
@@ -49,6 +63,27 @@ class Reference(NamedTuple):
     path: Path
     """Where the reference is; an entry's own path if its key is the reference."""
     target: Path
+
+
+class Thing(NamedTuple):
+    """A thing, as people are told of it."""
+
+    entity: Entity
+    name: str | None = None
+    """As people call it; None if nobody gave it a name, or it is not there."""
+    box: str | None = None
+    """The class of an openDAW box."""
+    holder: Entity | None = None
+    """The stem, instrument or channel it is in."""
+    holder_name: str | None = None
+
+
+class Place(NamedTuple):
+    """A place in a document, as people are told of it."""
+
+    thing: Thing
+    field: str | None
+    """What it is called within the thing; None: it is the thing."""
 
 
 def at(content: Content, path: Path) -> Node | None:
@@ -122,6 +157,8 @@ class Directory:
         self._contents = contents
         self._regions: dict[str, str] | None = None
         self._units: dict[str, str] = {}
+        self._holders: dict[Entity, Entity | None] = {}
+        self._signature = NO_SIGNATURE
 
     def find(self, path: Path) -> Node | None:
         """What is at a path."""
@@ -143,8 +180,31 @@ class Directory:
         for key in ("name", "label", "title"):
             name = field(node, key)
             if isinstance(name, str) and name:
-                return name
+                return _short(name)
         return None
+
+    def thing(self, entity: Entity) -> Thing:
+        """A thing with all that people call it by."""
+        holder = self.holder(entity)
+        return Thing(
+            entity,
+            self.name(entity),
+            self.box_class(entity),
+            holder,
+            None if holder is None else self.name(holder),
+        )
+
+    def place(self, path: Path) -> Place:
+        """A place by its path. Raises ValueError for a path to nothing."""
+        thing = self.thing(entity_of(path))
+        inner = path[len(thing.entity.path) :]
+        return Place(thing, field_name(thing.entity, inner, thing.box) if inner else None)
+
+    @property
+    def signature(self) -> tuple[int, int]:
+        """Beats of a bar, and what they are of, as openDAW's timeline says it."""
+        self._index()
+        return self._signature
 
     def parent(self, entity: Entity) -> Entity | None:
         """What a thing belongs to, as it says itself."""
@@ -166,12 +226,21 @@ class Directory:
     def holder(self, entity: Entity) -> Entity | None:
         """The stem, the instrument, or openDAW's channel that a thing is in, if it is in one."""
         above = self.parent(entity)
+        if above is None:
+            return None
+        if above not in self._holders:
+            self._holders[above] = self._holding(above)
+        return self._holders[above]
+
+    def _holding(self, thing: Entity) -> Entity | None:
+        """A thing itself, or the next above it, that holds others."""
+        above: Entity | None = thing
         for _ in range(_DEEPEST):
             if above is None:
                 return None
             if above.type in {"stem", "instrument"}:
                 return above
-            if above.type == "box" and self.box_class(above) == "AudioUnitBox":
+            if above.type == "box" and self.box_class(above) == UNIT:
                 return above
             above = self.parent(above)
         return None
@@ -184,7 +253,7 @@ class Directory:
         name = box_class(node)
         if name is None:
             return None
-        if name == "AudioUnitBox":
+        if name == UNIT:
             self._index()
             return self._units.get(uuid)
         return _label(name, node)
@@ -194,7 +263,7 @@ class Directory:
         if name in _COLLECTIONS:
             self._index()
             above = (self._regions or {}).get(uuid)
-        elif name == "AudioUnitBox":
+        elif name == UNIT:
             return None  # a channel stands at the top
         else:
             above = pointed(field(node, "fields", "1"))
@@ -211,7 +280,9 @@ class Directory:
                 continue
             for uuid, node in boxes.entries.items():
                 name = box_class(node)
-                if name in _OF_COLLECTION:
+                if name == "TimelineBox":
+                    self._signature = _signature(node)
+                elif name in _OF_COLLECTION:
                     collection = pointed(field(node, "fields", _OF_COLLECTION[name]))
                     if collection is not None:
                         self._regions[collection] = uuid
@@ -232,5 +303,20 @@ def _label(name: str, node: Node | None) -> str | None:
     for place in places:
         label = field(node, "fields", place)
         if isinstance(label, str) and label:
-            return label
+            return _short(label)
+    return None
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _signature(timeline: Node) -> tuple[int, int]:
+    beats, of = (_beats(field(timeline, "fields", "10", part)) for part in ("1", "2"))
+    return NO_SIGNATURE if beats is None or of is None else (beats, of)
+
+
+def _beats(value: object) -> int | None:
+    if isinstance(value, int | float) and 1 <= value <= _MOST_BEATS:
+        return int(value)
     return None

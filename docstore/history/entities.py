@@ -139,6 +139,9 @@ BOX_LABELS: Final[Mapping[str, str]] = {
     "NoteRegionBox": "16",
     "AudioRegionBox": "15",
     "ValueRegionBox": "15",
+    "NoteClipBox": "12",
+    "AudioClipBox": "12",
+    "ValueClipBox": "12",
     "AudioBusBox": "6",
     "AudioFileBox": "3",
     "SoundfontFileBox": "1",
@@ -156,6 +159,15 @@ _REGION: Final[Mapping[str, str]] = {
     "11": "duration",
     "12": "loop offset",
     "13": "loop duration",
+}
+_CLIP: Final[Mapping[str, str]] = {
+    "1": "track",
+    "2": "events",
+    "3": "index",
+    "10": "duration",
+    "11": "mute",
+    "12": "label",
+    "13": "hue",
 }
 _DEVICE: Final[Mapping[str, str]] = {"1": "host", "4": "enabled", "5": "minimized"}
 
@@ -200,6 +212,9 @@ _BOX_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "17": "gain",
         "18": "fading",
     },
+    "NoteClipBox": _CLIP,
+    "ValueClipBox": _CLIP,
+    "AudioClipBox": {**_CLIP, "2": "file", "5": "events"},
     "AudioUnitBox": {
         "1": "type",
         "11": "index",
@@ -269,7 +284,18 @@ _BOX_NOUNS: Final[Mapping[str, tuple[str, str]]] = {
     "TrackBox": ("track", "tracks"),
     "MarkerBox": ("marker", "markers"),
     "AudioFileBox": ("audio file", "audio files"),
+    "SoundfontFileBox": ("soundfont", "soundfonts"),
+    "NoteClipBox": ("note clip", "note clips"),
+    "AudioClipBox": ("audio clip", "audio clips"),
+    "ValueClipBox": ("automation clip", "automation clips"),
+    "PlayfieldSampleBox": ("sample", "samples"),
+    "WarpMarkerBox": ("warp marker", "warp markers"),
+    "SignatureEventBox": ("time signature", "time signatures"),
+    "TimelineBox": ("timeline", "timelines"),
+    "GrooveShuffleBox": ("groove", "grooves"),
+    "ProjectMetaBox": ("project description", "project descriptions"),
     "SelectionBox": ("selection", "selections"),
+    "UserInterfaceBox": ("view", "views"),
 }
 
 
@@ -280,3 +306,58 @@ def nouns(entity_type: EntityType, box: str | None = None) -> tuple[str, str]:
     if box.endswith("DeviceBox"):
         return ("device", "devices")
     return _BOX_NOUNS.get(box, _NOUNS["box"])
+
+
+_REST: Final = 6
+ASIDE: Final = 7
+"""The rank of what says nothing to a musician: what is selected, how windows stand, and boxes that
+only hold others together."""
+
+_RANKED: Final[tuple[frozenset[str], ...]] = (
+    frozenset({"stem", "instrument", "AudioUnitBox", "TrackBox", "AudioBusBox", "AuxSendBox"}),
+    frozenset(
+        {
+            "segment",
+            "NoteRegionBox",
+            "AudioRegionBox",
+            "ValueRegionBox",
+            "NoteClipBox",
+            "AudioClipBox",
+            "ValueClipBox",
+        }
+    ),
+    frozenset({"notes", "note", "step", "NoteEventBox"}),
+    frozenset({"ValueEventBox", "ValueEventCurveBox"}),
+    frozenset({"DeviceBox", "PlayfieldSampleBox"}),
+    frozenset(
+        {
+            "project",
+            "pattern",
+            "tempo",
+            "TimelineBox",
+            "SignatureEventBox",
+            "GrooveShuffleBox",
+            "ProjectMetaBox",
+        }
+    ),
+)
+_RANKS: Final = {name: rank for rank, names in enumerate(_RANKED) for name in names}
+
+
+def family(box: str | None) -> str | None:
+    """Boxes that are called the same are one family; None: nobody has a word for these."""
+    if box is None:
+        return None
+    if box.endswith("DeviceBox"):
+        return "DeviceBox"
+    return box if box in _BOX_NOUNS else None
+
+
+def rank(entity_type: EntityType, box: str | None = None) -> int:
+    """How soon people want to hear of such things: 0 at once, ASIDE if there is nothing else."""
+    if entity_type != "box":
+        return _RANKS.get(entity_type, _REST)
+    known = family(box)
+    if known is None or known in {"SelectionBox", "UserInterfaceBox"}:
+        return ASIDE
+    return _RANKS.get(known, _REST)

@@ -14,12 +14,21 @@ from docstore.history import align
 from docstore.history.content import Plain, Run, node_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from docstore.history.content import Node
 
 _WORDS: Final = re.compile(r"\w+|\s+|[^\w\s]")
 """Texts are compared by words: letter by letter, strangers' words are found in one another."""
+
+
+def words(runs: Iterable[Run]) -> Iterator[Run]:
+    """The same text in runs of one word each, or what is between words."""
+    for run in runs:
+        if isinstance(run.insert, str):
+            yield from (Run(word, run.attributes) for word in _WORDS.findall(run.insert))
+        else:
+            yield run
 
 
 class Replace(NamedTuple):

@@ -6,7 +6,8 @@ is changed inside, never replaced, so that the edits of somebody who is offline 
 where they belong. Nothing is undone in the history: what is reached can be reached back.
 
 yrs cannot make XML elements and XML texts everywhere that Yjs can. There an empty text is made in
-their stead on a copy, and the type is changed in the bytes of that copy's update.
+their stead on a copy, and the type is changed in the bytes of that copy's update. All else is made
+first, so that where they belong is found by order (`docstore/history/completing.py`).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def reach_content(
     """The same, where the wanted content is known."""
     doc: crdt.Document = pycrdt.Doc(client_id=client_id)
     crdt.apply_all(doc, (live,))
-    have = content.read_doc(doc)
+    doc, have = content.readable(doc)
     if only is not None:
         wanted = overlay(have, wanted, only)
     wanted = {name: node for name, node in wanted.items() if not is_empty_root(node)}
@@ -82,8 +83,8 @@ def is_empty_root(node: content.Node) -> bool:
 
 def _reached(doc: crdt.Document, have: Content, wanted: Content, *, whole: bool) -> Content:
     """Change the document; what it says then."""
-    for _ in range(_ROUNDS):
-        left_out = _written(doc, have, wanted, whole=whole, odd=False)
+    for round_ in range(_ROUNDS):
+        left_out = _written(doc, have, wanted, whole=whole, odd=False, completing=round_ > 0)
         have = content.read_doc(doc)
         if not left_out:
             break
@@ -94,11 +95,12 @@ def _reached(doc: crdt.Document, have: Content, wanted: Content, *, whole: bool)
 
 
 def _written(
-    doc: crdt.Document, have: Content, wanted: Content, *, whole: bool, odd: bool
+    doc: crdt.Document, have: Content, wanted: Content, *, whole: bool, odd: bool, completing: bool
 ) -> Sequence[SharedXmlText | SharedXmlElement]:
     with crdt.guarded(), doc.transaction() as transaction:
         inner = doc._doc  # pyright: ignore[reportPrivateUsage]
-        writer = Writer(inner, transaction._txn, whole=whole, odd=odd)  # pyright: ignore[reportPrivateUsage]
+        txn = transaction._txn  # pyright: ignore[reportPrivateUsage]
+        writer = Writer(inner, txn, whole=whole, odd=odd, completing=completing)
         writer.roots(have, wanted)
     return writer.stood_in
 
@@ -111,7 +113,7 @@ def _stand_ins(doc: crdt.Document, have: Content, wanted: Content) -> bytes:
     crdt.apply_all(copy, (state,))
     updates: list[bytes] = []
     subscription = copy.observe(lambda event: updates.append(event.update))
-    stood_in = _written(copy, have, wanted, whole=False, odd=True)
+    stood_in = _written(copy, have, wanted, whole=False, odd=True, completing=True)
     copy.unobserve(subscription)
     if not updates:
         raise ContentUnreachable

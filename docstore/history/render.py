@@ -9,15 +9,16 @@ from __future__ import annotations
 import difflib
 import math
 import unicodedata
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from docstore.history import align, notes
 from docstore.history.content import Plain, SharedMap, SharedText, json_of
-from docstore.history.entities import nouns
+from docstore.history.entities import nouns, rank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -39,7 +40,8 @@ _MOST_LINES: Final = 20
 """Fields of one thing, and lines of one text, before the rest is only counted."""
 
 _LONGEST_TEXT: Final = 2_000
-"""Lines of a text above which it is not compared line by line."""
+"""Lines of a text, between those that are the same at its ends, above which they are not compared
+one by one."""
 
 _BAR: Final = 40
 """Signs in the picture of how many notes changed."""
@@ -66,15 +68,18 @@ def _seen(character: str) -> str:
 
 
 def diff_text(found: Diff, *, details: bool = True) -> str:
-    """A diff as people read it: the summary, then each thing below the name of its kind."""
+    """A diff as people read it: the summary, then each thing below the name of its kind.
+
+    Where a note of openDAW is, is counted from the start of what it is played in.
+    """
     lines = [_summary(found)]
     by_title: dict[str, list[Change]] = {}
-    for change in found.changes:
+    for change in sorted(found.changes, key=_rank):
         by_title.setdefault(_title(change), []).append(change)
     for title, changes in by_title.items():
         lines += ["", title]
-        for change in changes:
-            lines.append(f"  {_SIGNS[change.kind]} {_headline(change)}")
+        for change in sorted(changes, key=_place) if title == "notes" else changes:
+            lines.append(f"  {_SIGNS[change.kind]} {_headline(change, found.signature)}")
             if details:
                 lines += [f"      {line}" for line in _details(change)]
     return "\n".join(lines) + "\n"
@@ -88,10 +93,33 @@ def _title(change: Change) -> str:
     return "notes" if change.entity.type == "notes" else nouns(change.entity.type, change.box)[1]
 
 
-def _headline(change: Change) -> str:
+def _rank(change: Change) -> int:
+    return rank(change.entity.type, change.box)
+
+
+def _played(change: Change) -> notes.Pair | None:
+    """What is played by a box, if it is a note."""
+    if change.box != notes.BOX:
+        return None
+    return notes.pair(change.before, change.after, notes.of_box)
+
+
+def _place(change: Change) -> tuple[str, str, notes.Order]:
+    """Notes of openDAW by the channel they are in, and there as they are played."""
+    played = _played(change)
+    if played is None:
+        return "", "", notes.FIRST  # all that is played in a segment: these are in order
+    holder = change.holder.id if change.holder is not None else ""
+    return change.holder_name or "", holder, played.order
+
+
+def _headline(change: Change, signature: tuple[int, int]) -> str:
     entity = change.entity
     said = clean(change.name if change.name is not None else entity.id)
-    if entity.type == "box":
+    played = _played(change)
+    if played is not None:
+        said = notes.told(played, notes.by_bar(signature))
+    elif entity.type == "box":
         said = f"{clean(change.box or 'box')} {said}"
     if change.holder is not None and entity.type != "step":
         said += f" in {clean(change.holder_name or change.holder.id)}"
@@ -115,10 +143,42 @@ def _details(change: Change) -> Iterator[str]:
     if not change.fields:
         yield from _replaced(change)
         return
-    for field in change.fields[:_MOST_FIELDS]:
+    if change.entity.type == "notes":
+        fields = sorted(change.fields, key=_note_place)
+        said = _note
+    else:
+        fields = [each for each in change.fields if not _is_in_headline(change, each)]
+        said = _field
+    for field in fields[:_MOST_FIELDS]:
+        yield from said(field)
+    if len(fields) > _MOST_FIELDS:
+        yield f"… and {len(fields) - _MOST_FIELDS} more"
+
+
+def _is_in_headline(change: Change, field: Field) -> bool:
+    return field.path in notes.TOLD and _played(change) is not None
+
+
+def _packed(field: Field) -> notes.Pair | None:
+    """What is played by one of a segment's notes, if it is one."""
+    if len(field.path) > 1:
+        return None
+    return notes.pair(field.before, field.after, notes.of_list)
+
+
+def _note_place(field: Field) -> tuple[notes.Order, tuple[tuple[int, str], ...]]:
+    played = _packed(field)
+    return (notes.FIRST if played is None else played.order), notes.natural(field.name)
+
+
+def _note(field: Field) -> Iterator[str]:
+    """A note of a segment: what it is called, what is played."""
+    played = _packed(field)
+    if played is None:
         yield from _field(field)
-    if len(change.fields) > _MOST_FIELDS:
-        yield f"… and {len(change.fields) - _MOST_FIELDS} more"
+        return
+    end = {"added": " (new)", "removed": " (gone)"}.get(field.kind, "")
+    yield f"{clean(field.name)}: {notes.told(played, notes.by_tick)}{end}"
 
 
 def _field(field: Field) -> Iterator[str]:
@@ -176,6 +236,9 @@ def _text(before: SharedText, after: SharedText) -> Iterator[str]:
     if was == now:
         yield "its formatting changed"
         return
+    head, tail = align.common(was, now)
+    begin, end = max(0, head - 1), max(0, tail - 1)  # a line of what is around stays
+    was, now = was[begin : len(was) - end], now[begin : len(now) - end]
     if len(was) + len(now) > _LONGEST_TEXT:
         yield f"{len(was)} lines → {len(now)} lines"
         return
@@ -220,21 +283,37 @@ class LogEntry(NamedTuple):
     summary: str | None = None
 
 
-def log_text(entries: Iterable[LogEntry], lines: Mapping[UUID, Line] | None = None) -> str:
-    """Commits, one or two lines each, with the graph on their left if its lines are given."""
+Part: TypeAlias = Literal["id", "labels"]
+"""What may be told apart by a colour."""
+
+
+def _as_it_is(text: str, _part: Part) -> str:
+    return text
+
+
+def log_text(
+    entries: Iterable[LogEntry],
+    lines: Mapping[UUID, Line] | None = None,
+    paint: Callable[[str, Part], str] = _as_it_is,
+) -> str:
+    """Commits, two or three lines each, with the graph on their left if its lines are given.
+
+    paint: gives a part of a line its colour.
+    """
     shown: list[str] = []
     width = max((_width(line) for line in lines.values()), default=0) if lines else 0
     for entry in entries:
         line = lines.get(entry.id) if lines else None
-        top, below = _graph(line, width) if width else ("", "")
-        labels = f" ({', '.join(clean(label) for label in entry.labels)})" if entry.labels else ""
+        top, below, on = _graph(line, width) if width else ("", "", "")
+        labels = f"({', '.join(clean(label) for label in entry.labels)})" if entry.labels else ""
+        named = paint(str(entry.id), "id") + (f" {paint(labels, 'labels')}" if labels else "")
         when = entry.at.strftime("%Y-%m-%d %H:%M:%S")
         who = clean(entry.author) if entry.author is not None else "somebody"
         said, *more = entry.message.splitlines() or [""]
-        shown.append(f"{top}{entry.id}{labels} {when} {who}")
+        shown.append(f"{top}{named} {when} {who}")
         shown.append(f"{below}    {clean(said, 100)}{' …' if more else ''}".rstrip())
         if entry.summary is not None:
-            shown.append(f"{below}    {clean(entry.summary, 200)}".rstrip())
+            shown.append(f"{on}    {clean(entry.summary, 200)}".rstrip())
     return "\n".join(shown) + "\n" if shown else ""
 
 
@@ -242,21 +321,36 @@ def _width(line: Line) -> int:
     return max((line.column, *line.joining, *line.parents, *line.passing)) + 1
 
 
-def _graph(line: Line | None, width: int) -> tuple[str, str]:
-    """The commit's own line and the one below it, which leads to its parents: `*   ` and `|\\  `."""
-    top, below = [" "] * (2 * width), [" "] * (2 * width)
+def _graph(line: Line | None, width: int) -> tuple[str, str, str]:
+    """The commit's own line, the one below it, which leads to its parents, and those that follow.
+
+    `*   `, `|\\  `, `| | `.
+    """
+    top, below, on = ([" "] * (2 * width) for _ in range(3))
     if line is None:
-        return "".join(top), "".join(below)
+        return "".join(top), "".join(below), "".join(on)
     for column in line.passing:
-        top[2 * column] = below[2 * column] = "|"
+        top[2 * column] = below[2 * column] = on[2 * column] = "|"
     for column in line.joining:
         top[2 * column] = "/"
     for column in line.parents:
+        on[2 * column] = "|"
         if column == line.column:
             below[2 * column] = "|"
-        elif column > line.column:
-            below[2 * column - 1] = "\\"
         else:
-            below[2 * column + 1] = "/"
+            _lead(below, line.column, column)
     top[2 * line.column] = "*"
-    return "".join(top), "".join(below)
+    return "".join(top), "".join(below), "".join(on)
+
+
+def _lead(signs: list[str], start: int, end: int) -> None:
+    """A line from one column to another, behind those that it crosses: `\\_|_`, or `_|_/`."""
+    if end > start:
+        signs[2 * start + 1] = "\\"
+        between = range(2 * start + 2, 2 * end)
+    else:
+        signs[2 * start - 1] = "/"
+        between = range(2 * end + 1, 2 * start - 1)
+    for at in between:
+        if signs[at] == " ":
+            signs[at] = "_"

@@ -5,6 +5,10 @@ deleted is noted: by the chosen rows, or by the others. Then the copy's state is
 without the former (`docstore/history/omission.py`). No UndoManager: it puts the values of a map
 back in an order of its own, so that an old one may come out on top of a newer one by somebody else.
 
+What was taken back before is in the journal twice: as what was done, and as the rollback, which put
+it back in new operations. Where the two are about the same rows, both are left out: otherwise what
+was deleted would come back a second time beside itself.
+
 The outcome says what is *wanted*. Its update is not for other replicas: `reach` brings a live
 document there by ordinary operations.
 Pure: bytes and values.
@@ -13,7 +17,7 @@ Pure: bytes and values.
 from __future__ import annotations
 
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 import pycrdt
 
@@ -23,15 +27,38 @@ from docstore.history.reach import reach
 from docstore.history.replay import replay
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from uuid import UUID
 
     from docstore.history.content import Path
-    from docstore.history.replay import Row
+    from docstore.history.replay import Replay, Row
 
 _TRANSACTION: Final = 1000
 """Rows in one transaction."""
+
+
+class Earlier(NamedTuple):
+    """A rollback that was made before."""
+
+    client_id: int
+    """Whose operations did it."""
+    by: UUID | None
+    """Whose rows it took back; None: everybody's."""
+    since: datetime | None
+    """From when on; None: all."""
+    until: datetime
+    entities: Collection[Path] | None
+    """In which places; None: everywhere."""
+
+    def took(self, row: Row) -> bool:
+        """Whether a row is one of those."""
+        return (
+            (self.since is None or self.since <= row.created_at)
+            and row.created_at <= self.until
+            and (self.by is None or row.author == self.by)
+        )
 
 
 def undone(
@@ -43,27 +70,125 @@ def undone(
     until: datetime,
     entities: Collection[Path] | None,
     now_state: bytes,
+    earlier: Sequence[Earlier] = (),
 ) -> bytes:
     """`now_state` without what these authors did between two instants (both included).
 
     `rows` are all that came after `base`, and `base` is older than `since`. `by` None is everyone;
     `entities` None is everything, otherwise nothing but these places becomes other than it is now.
-    What somebody else did inside of something that is taken back goes with it.
-    Raises MalformedUpdate, PoisonUpdate.
+    What somebody else did inside of something that is taken back goes with it. `earlier`: the
+    rollbacks that are among the rows, the oldest first; what is itself taken back here is in force
+    no longer. Raises MalformedUpdate, PoisonUpdate.
     """
-
-    def chosen(row: Row) -> bool:
-        return since <= row.created_at <= until and (by is None or row.author in by)
-
+    rows = list(rows)
+    out = {
+        row.seq
+        for row in rows
+        if since <= row.created_at <= until and (by is None or row.author in by)
+    }
+    noted = [(made, mine) for made in earlier if (mine := _rows_of(made.client_id, rows))]
+    out -= _settled(out, rows, noted, earlier, entities)
+    if not out:
+        return now_state
     past = replay(base, rows, _remembering)
+    in_force = [each for each in noted if not any(seq in out for seq in each[1])]
+    everywhere = [each for each in in_force if _covers(each[0].entities, entities)]
+    out = _with_earlier(out, rows, everywhere)
+    wanted = _left(past, out, now_state)
+    for each in in_force:
+        places = each[0].entities
+        if places is not None and each not in everywhere:
+            both = _with_earlier(out, rows, [each])
+            if both != out:
+                wanted = _only(wanted, _left(past, both, now_state), places)
+    return wanted if entities is None else _only(now_state, wanted, entities)
+
+
+def _left(past: Replay, out: AbstractSet[int], now_state: bytes) -> bytes:
+    """The state without these rows."""
     copy = _Copy(past.base)
-    for ours, steps in groupby(past.steps, lambda step: chosen(step.row)):
+    for ours, steps in groupby(past.steps, lambda step: step.row.seq in out):
         # As few transactions as possible, none of them with rows of both kinds in it.
         while updates := [step.update for step in islice(steps, _TRANSACTION)]:
             copy.apply(updates, ours=ours)
     copy.apply([now_state], ours=False)
-    wanted = copy.without_ours()
-    return wanted if entities is None else _only(now_state, wanted, entities)
+    return copy.without_ours()
+
+
+def _settled(
+    out: set[int],
+    rows: Sequence[Row],
+    noted: Sequence[tuple[Earlier, Sequence[int]]],
+    earlier: Sequence[Earlier],
+    entities: Collection[Path] | None,
+) -> set[int]:
+    """Those of the chosen rows about which nothing is left to do: a rollback is in force for them.
+
+    To take them back once more, and that rollback with them, would say the same, but others may
+    have written beside what it put there. So they are left alone where all that is chosen from
+    before it was settled by it, or by one before it. A rollback that is chosen itself is one of
+    them, if all that it took back is chosen too: the two cancel each other.
+    """
+    of_number = {row.seq: row for row in rows}
+    settled: set[int] = set()
+    for made, mine in noted:
+        # Those that only deleted something too: nobody finds them in the journal.
+        later = earlier[earlier.index(made) + 1 :]
+        if not _covers(made.entities, entities) or any(
+            other.took(of_number[seq]) for other in later for seq in mine
+        ):
+            continue
+        before = {seq for seq in out if seq < mine[0]}
+        taken = {seq for seq in before if made.took(of_number[seq])}
+        own = out.intersection(mine)
+        if own and any(made.took(row) for row in rows if row.seq < mine[0] and row.seq not in out):
+            continue
+        if own.issuperset(mine if own else ()) and before <= taken | settled:
+            settled |= taken | own
+    return settled
+
+
+def _with_earlier(
+    out: AbstractSet[int], rows: Sequence[Row], made: Sequence[tuple[Earlier, Sequence[int]]]
+) -> set[int]:
+    """These rows, and with them those of each rollback that took back some of them."""
+    found = set(out)
+    left = list(made)
+    while True:
+        near = [each for each in left if any(each[0].took(row) for row in rows if row.seq in found)]
+        if not near:
+            return found
+        for one, mine in near:
+            found |= {row.seq for row in rows if one.took(row)}
+            found |= set(mine)
+        left = [each for each in left if each not in near]
+
+
+def _rows_of(client_id: int, rows: Sequence[Row]) -> list[int]:
+    """The rows in which a client wrote something, by number.
+
+    None, if others wrote in them too: a row is left out whole, or not at all.
+    """
+    name = numbers.write_var_uint(client_id)
+    found: list[int] = []
+    for row in rows:
+        if name in row.payload:
+            # yrs, asked for the clients of an update, leaves out those that go on from before.
+            sections = outline.outline(row.payload, lenient=True).sections
+            if any(section.client == client_id for section in sections):
+                if len(sections) > 1:
+                    return []
+                found.append(row.seq)
+    return found
+
+
+def _covers(above: Collection[Path] | None, below: Collection[Path] | None) -> bool:
+    """Whether all of the one are at or in places of the other."""
+    if above is None:
+        return True
+    return below is not None and all(
+        any(path[: len(place)] == tuple(place) for place in above) for path in below
+    )
 
 
 def _remembering() -> crdt.Document:

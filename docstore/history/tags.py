@@ -70,7 +70,10 @@ def named(name: str) -> str:
 async def tag(
     tx: Tx, project_id: UUID, *, name: str, commit_id: UUID, created_by: UUID, now: datetime
 ) -> Tag:
-    """Give a commit a name. Raises TagInvalid, TagTaken, TooManyTags, CommitNotFound."""
+    """Give a commit a name. Raises TagInvalid, TagTaken, TooManyTags, CommitNotFound.
+
+    tx holds `archive.lock`: the commit must not be taken away meanwhile.
+    """
     made = Tag(named(name), commit_id, created_by, now)
     await commits.get(tx, project_id, commit_id)
     row = await (await tx.execute(COUNT, (project_id,))).fetchone()

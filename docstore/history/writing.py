@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from pycrdt import _pycrdt as yrs  # pyright: ignore[reportPrivateUsage] (what the public wrappers wrap)
 
 from base.errors import AppError
-from docstore.history import align, passages
+from docstore.history import align, completing, passages
 from docstore.history.content import (
     Plain,
     Reader,
@@ -52,14 +52,24 @@ class Writer:
     does not show, and is in the way.
     `odd`: only what yrs cannot make in that place is made, as an empty text in its stead; see
     `docstore/history/reach.py`. Without it, just that is left out.
+    `completing`: nothing but that is missing; see `docstore/history/completing.py`.
     """
 
-    def __init__(self, doc: yrs.Doc, txn: Any, *, whole: bool, odd: bool) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        doc: yrs.Doc,
+        txn: Any,  # noqa: ANN401
+        *,
+        whole: bool,
+        odd: bool,
+        completing: bool,
+    ) -> None:
         self._doc = doc
         self._txn = txn
-        self._reader = Reader(txn)
+        self._reader = Reader(txn, wary=False)
         self._whole = whole
         self._only_odd = odd
+        self._is_completing = completing
         self.stood_in: list[SharedXmlText | SharedXmlElement] = []
         """In the order in which texts were put in their places, or left out."""
 
@@ -216,21 +226,33 @@ class Writer:
     # ------------------------------------------------------------ arrays and XML's children
 
     def _sequence(self, found: Handle, have: Sequence[Node], want: Sequence[Node]) -> None:
-        differing = align.changes(
-            [node_digest(node) for node in have], [node_digest(node) for node in want]
-        )
-        for change in reversed(differing):
+        for change, stays in reversed(self._differing(found, have, want)):
             olds, news = have[change.start : change.stop], want[change.begin : change.end]
             # What becomes what cuts the change into pieces in which nothing stays.
-            stays = align.pairs(olds, news)
             borders = [(-1, -1), *stays, (len(olds), len(news))]
             for (i, j), (stop, end) in reversed([*pairwise(borders)]):
-                if stop < len(olds):
+                if stop < len(olds) and olds[stop] != news[end]:
                     child = found.get(self._txn, change.start + stop)
                     self._inside(child, olds[stop], news[end])
                 if stop > i + 1 and not self._only_odd:
                     found.remove_range(self._txn, change.start + i + 1, stop - i - 1)
                 self._insert(found, change.start + i + 1, news[j + 1 : end])
+
+    def _differing(
+        self, found: Handle, have: Sequence[Node], want: Sequence[Node]
+    ) -> list[tuple[align.Change, list[tuple[int, int]]]]:
+        """What to replace, and which of it becomes which."""
+        if self._is_completing:
+            stays = completing.pairs(have, want, odd=isinstance(found, yrs.Array))
+            if stays is not None:
+                return [(align.Change(0, len(have), 0, len(want)), stays)]
+        differing = align.changes(
+            [node_digest(node) for node in have], [node_digest(node) for node in want]
+        )
+        return [
+            (change, align.pairs(have[change.start : change.stop], want[change.begin : change.end]))
+            for change in differing
+        ]
 
     def _insert(self, found: Handle, at: int, nodes: Sequence[Node]) -> None:
         if isinstance(found, yrs.Array):
@@ -256,7 +278,10 @@ class Writer:
             if not self._only_odd:
                 found.remove_range(self._txn, 0, found.len(self._txn))
             have = ()
-        for edit in reversed(passages.edits(have, want)):
+        edits = None
+        if self._is_completing:
+            edits = completing.edits(have, want, odd=not _takes_xml(found))
+        for edit in reversed(passages.edits(have, want) if edits is None else edits):
             match edit:
                 case passages.Within(ordinal, old, new):
                     parts = (part for part, _ in found.diff(self._txn))

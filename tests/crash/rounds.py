@@ -157,10 +157,10 @@ class Campaign:
 
     def _kill(self, death: Death) -> None:
         if death is Death.DATABASE:
-            _kill_all(self._server.embedded("postgres"))
+            kill_all(self._server.embedded("postgres"))
         left = self._server.embedded() if death is Death.EVERYTHING else []
         self._server.kill()
-        _kill_all(left)
+        kill_all(left)
 
     async def _leave_a_question_unread(self) -> None:
         """PostgreSQL's processes for our connections die before they read what we sent them.
@@ -192,7 +192,7 @@ class Campaign:
         return found
 
 
-def _kill_all(processes: list[psutil.Process]) -> None:
+def kill_all(processes: list[psutil.Process]) -> None:
     for process in processes:
         try:
             process.kill()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crash import rounds
+from tests.crash import history, rounds
 from tests.e2e import harness
 
 if TYPE_CHECKING:
@@ -39,3 +39,13 @@ async def test_the_server_lives_through_a_crash_of_postgresql_and_acknowledges_n
         result = await campaign.round(rounds.Death.BACKENDS)
         assert result.missing == []
         assert result.holes == []
+
+
+@pytest.mark.timeout(240)
+async def test_history_is_whole_after_every_way_to_die(tmp_path: Path) -> None:
+    for one in await history.campaign(tmp_path / "data", rounds=3, seed=11):
+        assert one.acknowledged > 0
+        assert sum(one.done.values()) > 0
+        assert one.missing == [], f"lost after killing {one.death} during {one.under_way}"
+        assert one.findings == [], f"damaged after killing {one.death} during {one.under_way}"
+        assert one.odd == []

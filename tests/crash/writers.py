@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = "markers"
 WINDOW = 64
-"""Markers that a writer sends ahead of its acknowledgements."""
+"""Markers that a writer usually sends ahead of its acknowledgements."""
 LARGE_EVERY = 97
 LARGE = "x" * 20_000
 
@@ -61,7 +61,11 @@ class Record:
 class Writer:
     """One connection that writes into one room until the connection ends."""
 
-    def __init__(self, record: Record, project: Project, name: str) -> None:
+    def __init__(
+        self, record: Record, project: Project, name: str, *, window: int = WINDOW
+    ) -> None:
+        """window: markers that it sends ahead of its acknowledgements."""
+        self._window = window
         self._record = record
         self._room = project.room_id
         self._name = name
@@ -98,7 +102,7 @@ class Writer:
             except ConnectionClosed:
                 return
             vector = doc.get_state()
-            while self._sent - self._acknowledged >= WINDOW:
+            while self._sent - self._acknowledged >= self._window:
                 self._room_for_more = anyio.Event()
                 await self._room_for_more.wait()
 

@@ -97,3 +97,15 @@ export const changeProject = (session, id, changes) => call('PUT', `api/projects
 
 /** What opens the project's room, once, within a minute. */
 export const ticket = async (session, id) => (await call('POST', `api/projects/${id}/ticket`, { session, body: {} })).ticket
+
+/** The newest commits; session may be null for a public project. */
+export const versions = async (session, id) => (await call('GET', `api/projects/${id}/commits?limit=20`, { session })).items
+
+/** Commit the song as everybody here sees it now. */
+export const keepVersion = (session, id, message) => call('POST', `api/projects/${id}/commit`, { session, body: { message } })
+
+/**
+ * Bring the song to what it was at a commit, for everybody here, and commit that with what nobody had
+ * committed before it. Returns `{applied, summary, commit}`.
+ */
+export const bringBack = (session, id, commitId, message) => call('POST', `api/projects/${id}/restore`, { session, body: { commitId, message } })

@@ -1,5 +1,5 @@
 /**
- * An open project on the screen: header, transport, grid, stems.
+ * An open project on the screen: header, transport, grid, stems, versions.
  *
  * Puts the parts together and keeps the two indicators honest: whether we are connected, and
  * whether what was done here is on the server's disk.
@@ -12,6 +12,7 @@ import { People } from './people.js'
 import { Room } from './room.js'
 import { Player } from './sound.js'
 import { Stems } from './stems.js'
+import { Versions } from './versions.js'
 
 /**
  * Open a project. `project` is what REST says of it; `onEnd(code, sentence)` when the server closes
@@ -59,7 +60,9 @@ export const openStudio = async ({ session, project, onHome, onEnd, onAccess }) 
       makeTempo(pattern, editable),
       editable ? h('button', { class: 'ghost', type: 'button', onclick: () => pattern.clear() }, 'Clear') : h('span', { class: 'badge' }, 'View only')
     ),
-    h('div', { class: 'desk' }, grid.element, new Stems(doc, editable).element)
+    h('div', { class: 'desk' },
+      grid.element,
+      h('div', { class: 'side' }, new Stems(doc, editable).element, new Versions(session, project, editable).element))
   )
   return {
     element,

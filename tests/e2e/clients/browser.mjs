@@ -114,6 +114,31 @@ const story = async () => {
   await shoot(phone, '6-phone-studio')
   await ann.getByRole('button', { name: 'Stop' }).click()
 
+  // A version is kept; what comes after it goes when it is brought back, in both windows.
+  await ann.fill('[name=version]', 'Before the crash')
+  await ann.getByRole('button', { name: 'Keep' }).click()
+  await ann.locator('.version', { hasText: 'Before the crash' }).waitFor()
+  await pad(phone, 'tom', 0).tap()
+  await pressed(ann, 'tom', 0)
+  const bring = ann.getByRole('button', { name: 'Bring back Before the crash', exact: true })
+  const undo = ann.getByRole('button', { name: 'Undo' })
+  await undo.waitFor({ state: 'hidden' })
+  await bring.click()
+  await pressed(ann, 'tom', 0, false)
+  await pressed(phone, 'tom', 0, false)
+  await pressed(phone, 'snare', 12)
+  await ann.locator('.version', { hasText: 'Back to: Before the crash' }).waitFor()
+  // And undone: nothing was lost by it.
+  await undo.click()
+  await pressed(ann, 'tom', 0)
+  await pressed(phone, 'tom', 0)
+  await ann.locator('.version', { hasText: 'Undone' }).waitFor()
+  await bring.click()
+  await pressed(phone, 'tom', 0, false)
+  await phone.getByRole('button', { name: 'Reload' }).click()
+  await phone.getByRole('button', { name: 'Bring back Before the crash', exact: true }).waitFor()
+  await shoot(ann, '6-versions')
+
   // Somebody without an account watches, once that is allowed.
   const early = await open('early', DESK, hash)
   await early.getByText('Sign in to open this project.').waitFor()

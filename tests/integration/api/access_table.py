@@ -144,6 +144,46 @@ async def _restore(world: World, who: Person | None) -> Request:
     return Request(await world.path(), {"commitId": commit})
 
 
+async def _merge(world: World, who: Person | None) -> Request:
+    """A branch with something on it."""
+    owner, name = world.people["owner"], uuid.uuid4().hex
+    path = f"/api/projects/{world.project}"
+    made = await owner("POST", f"{path}/branch", json={"name": name})
+    assert made.status_code == 201, made.text
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    doc.get("takes", type=pycrdt.Map[int])[name] = 1
+    headers, of = {"Content-Type": OCTETS}, {"branch": name}
+    done = await owner(
+        "POST", f"{path}/updates", content=doc.get_update(), headers=headers, params=of
+    )
+    assert done.status_code == 200, done.text
+    return Request(await world.path(branch=name), {"into": "main"})
+
+
+async def _pick(world: World, _who: Person | None) -> Request:
+    return Request(await world.path(), {"commitId": await _committed(world), "into": "main"})
+
+
+async def _revert(world: World, _who: Person | None) -> Request:
+    return Request(await world.path(), {"commitId": await _committed(world)})
+
+
+async def _at(world: World, _who: Person | None) -> Request:
+    return Request(await world.path(), params={"time": clock.now().isoformat()})
+
+
+async def _prune(world: World, _who: Person | None) -> Request:
+    return Request(await world.path(), {"before": clock.now().isoformat()})
+
+
+async def _blame(world: World, _who: Person | None) -> Request:
+    return Request(await world.path(), params={"entity": "stems/bass"})
+
+
+async def _changes(world: World, _who: Person | None) -> Request:
+    return Request(await world.path(), params={"from": clock.now().isoformat()})
+
+
 async def _tag(world: World, _who: Person | None) -> Request:
     body = {"name": uuid.uuid4().hex, "commitId": await _committed(world)}
     return Request(await world.path(), body)
@@ -155,6 +195,53 @@ async def _tagged(world: World, who: Person | None) -> Request:
     made = await world.people["owner"]("POST", path, json=tag.json)
     assert made.status_code == 201, made.text
     return Request(await world.path(name=made.json()["name"]))
+
+
+async def _branch(world: World, _who: Person | None) -> Request:
+    # A project has a hundred at most, and is asked more often than that.
+    await world.rest.run(
+        "UPDATE documents SET deleted_at = now()"
+        " WHERE project_id = %s AND branch <> 'main' AND deleted_at IS NULL",
+        world.project,
+    )
+    return Request(await world.path(), {"name": uuid.uuid4().hex})
+
+
+async def _branched(world: World, who: Person | None) -> Request:
+    """A branch that is wherever `main` is, so that nothing is lost with it."""
+    await _committed(world)
+    branch = await _branch(world, who)
+    path = f"/api/projects/{world.project}/branch"
+    made = await world.people["owner"]("POST", path, json=branch.json)
+    assert made.status_code == 201, made.text
+    return Request(await world.path(branch=made.json()["name"]))
+
+
+async def _renamed(world: World, who: Person | None) -> Request:
+    asked = await _branched(world, who)
+    return asked._replace(json={"name": uuid.uuid4().hex})
+
+
+async def _bundled(world: World, _who: Person | None) -> Request:
+    path = f"/api/projects/{world.project}/bundles"
+    # A project has a hundred at most, and is asked more often than that.
+    await world.rest.run("DELETE FROM project_bundles WHERE project_id = %s", world.project)
+    made = await world.people["owner"]("POST", path, json={})
+    assert made.status_code == 201, made.text
+    return Request(await world.path(version=str(made.json()["version"])))
+
+
+async def _bundle(world: World, _who: Person | None) -> Request:
+    await world.rest.run("DELETE FROM project_bundles WHERE project_id = %s", world.project)
+    return Request(await world.path(), {})
+
+
+async def _brought(world: World, who: Person | None) -> Request:
+    asked = await _bundled(world, who)
+    path = f"/api/projects/{world.project}/bundles/{asked.ids['version']}"
+    found = await world.people["owner"]("GET", path)
+    assert found.status_code == 200, found.text
+    return Request({}, content=found.content)
 
 
 async def _invite(world: World, _who: Person | None) -> Request:
@@ -347,11 +434,32 @@ TABLE: dict[str, Row] = {
     "history_log": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
     "history_show": Row(_commit, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
     "history_snapshot": Row(_commit, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "graph_graph": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
     "history_tags": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
     "history_tag": members(_tag, 201, 201, 201, NO),
     "history_untag": members(_tagged, 204, 204, 204, NO),
     "history_diff": Row(_diff, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
     "history_restore": members(_restore, 200, 200, 200, NO),
+    "merging_merge": members(_merge, 200, 200, 200, NO),
+    "merging_cherry_pick": members(_pick, 200, 200, 200, NO),
+    "merging_revert": members(_revert, 200, 200, 200, NO),
+    "upkeep_prune": members(_prune, 200, NO, NO, NO),
+    "upkeep_squash": members(sending(), 200, NO, NO, NO),
+    "branches_create": members(_branch, 201, 201, 201, NO),
+    "bundles_index": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "bundles_create": members(_bundle, 201, 201, 201, NO),
+    "bundles_download": Row(_bundled, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "bundles_delete": members(_bundled, 204, 204, 204, NO),
+    "bundles_bring": accounts(201, _brought),
+    "branches_index": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "branches_show": Row(_branched, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "branches_change": members(_renamed, 200, 200, 200, NO),
+    "branches_delete": members(_branched, 204, 204, 204, NO),
+    "past_history": Row(_plain, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "past_at": Row(_at, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "past_blame": Row(_blame, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "past_changes": Row(_changes, 200, 200, 200, 200, 200, HIDDEN, HIDDEN),
+    "past_rollback": members(sending(entities=["stems/bass"]), 200, 200, 200, NO),
     "audit_index": accounts(403),
     "health_health": everybody(200),
     "health_ready": everybody(200),

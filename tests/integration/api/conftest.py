@@ -37,12 +37,13 @@ def shared_url(servers: Servers) -> Iterator[str]:
 @pytest.fixture
 async def rest(shared_url: str, redis: Redis, tmp_path: Path) -> AsyncGenerator[Rest]:
     """Everything, empty, with the cheapest passwords and a page that nobody has built."""
-    rooms, time = testing.FakeRooms(), Time()
     database = await Database.open(shared_url, size=10)
+    rooms, time = testing.FakeRooms(database), Time()
     async with database.connection() as tx:
         await tx.execute(EMPTY)
     made = services.assemble(
         settings=settings.Settings(
+            data=tmp_path / "data",
             bcrypt_cost=4,
             max_frame_bytes=64 * 1024,
             rate_limit_per_minute=0,

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from .rest import Person
 
 
-async def write(who: Person, project: dict[str, Any], **values: object) -> None:
+async def write(
+    who: Person, project: dict[str, Any], branch: str = "main", /, **values: object
+) -> None:
     """Set values of the root `project` in the live document; None takes one away."""
     doc: Doc[Any] = Doc()
-    doc.apply_update((await who("GET", at(project, "/snapshot"))).content)
+    of = {"branch": branch}
+    doc.apply_update((await who("GET", at(project, "/snapshot"), params=of)).content)
     before = doc.get_state()
     root = doc.get("project", type=Map)
     for name, value in values.items():
@@ -27,21 +30,25 @@ async def write(who: Person, project: dict[str, Any], **values: object) -> None:
             root[name] = value
     headers = {"Content-Type": OCTETS}
     update = doc.get_update(before)
-    done = await who("POST", at(project, "/updates"), content=update, headers=headers)
+    path = at(project, "/updates")
+    done = await who("POST", path, content=update, headers=headers, params=of)
     assert done.status_code == 200, done.text
 
 
-async def live(who: Person, project: dict[str, Any]) -> dict[str, Any]:
+async def live(who: Person, project: dict[str, Any], branch: str = "main") -> dict[str, Any]:
     """The root `project` of the live document."""
-    found = await who("GET", at(project, "/snapshot?format=json"))
+    asked = {"format": "json", "branch": branch}
+    found = await who("GET", at(project, "/snapshot"), params=asked)
     assert found.status_code == 200, found.text
     return found.json().get("project", {})
 
 
-async def commit(who: Person, project: dict[str, Any], **values: object) -> dict[str, Any]:
+async def commit(
+    who: Person, project: dict[str, Any], branch: str = "main", /, **values: object
+) -> dict[str, Any]:
     """Write, and commit that."""
-    await write(who, project, **values)
-    body = {"message": f"Now {values}"}
+    await write(who, project, branch, **values)
+    body = {"message": f"Now {values}", "branch": branch}
     made = await who("POST", at(project, "/commit"), json=body)
     assert made.status_code == 201, made.text
     return made.json()

@@ -13,6 +13,7 @@ from api import documents, ports
 from api.route import OCTETS
 
 from .crew import at, joined, linked, proven
+from .lines import commits_break, log
 from .rest import refused
 from .takes import commit, live, tagged, write
 
@@ -59,7 +60,13 @@ async def test_a_restore_to_what_is_there_already_changes_nothing(rest: Rest) ->
     made = await commit(anna, project, bpm=120)
     await tagged(anna, project, made, "first")
     edits = len(rest.rooms.applied)
-    answer = {"applied": False, "summary": "nothing changed", "durable": True}
+    answer = {
+        "applied": False,
+        "summary": "nothing changed",
+        "before": None,
+        "commit": None,
+        "durable": True,
+    }
     assert await restored(anna, project, made) == answer
     assert await restored(anna, project, "first") == answer
     assert len(rest.rooms.applied) == edits
@@ -79,6 +86,62 @@ async def test_a_restore_is_committed_only_when_somebody_commits(rest: Rest) -> 
     assert made.json()["contentHash"] == first["contentHash"]
 
 
+async def test_a_preview_of_a_restore_says_what_would_change_and_changes_nothing(
+    rest: Rest,
+) -> None:
+    anna = await rest.person()
+    project = await anna.project()
+    first = await commit(anna, project, bpm=120)
+    await write(anna, project, bpm=121)
+    body = {"commitId": first["id"], "dryRun": True, "message": "Back"}
+    done = (await anna("POST", at(project, "/restore"), json=body)).json()
+    assert (done["applied"], done["before"], done["commit"]) == (True, None, None)
+    (change,) = done["diff"]["changes"]
+    assert (change["kind"], change["before"], change["after"]) == ("changed", 121, 120)
+    assert await live(anna, project) == {"bpm": 121}
+    assert await _messages(anna, project) == [first["message"]]
+    real = (await anna("POST", at(project, "/restore"), json=body | {"dryRun": False})).json()
+    assert real["summary"] == done["summary"]
+    assert "diff" not in real
+
+
+async def test_a_restore_with_a_message_says_what_undoes_it(rest: Rest) -> None:
+    anna = await rest.person()
+    project = await anna.project()
+    first = await commit(anna, project, bpm=120)
+    await write(anna, project, bpm=121)
+    body = {"commitId": first["id"], "message": "Back"}
+    done = (await anna("POST", at(project, "/restore"), json=body)).json()
+    messages = ["Back", "Before restoring", first["message"]]
+    assert await _messages(anna, project) == messages
+    assert (done["commit"]["message"], done["before"]["message"]) == tuple(messages[:2])
+    await restored(anna, project, done["before"])
+    assert await live(anna, project) == {"bpm": 121}
+    # Where everything was committed, that commit is what was there before.
+    last = await commit(anna, project, swing=3)
+    done = (await anna("POST", at(project, "/restore"), json=body)).json()
+    assert done["before"]["id"] == last["id"]
+
+
+async def test_a_restore_that_lost_its_commit_makes_it_when_it_is_asked_again(rest: Rest) -> None:
+    anna = await rest.person()
+    project = await anna.project()
+    first = await commit(anna, project, bpm=120)
+    await write(anna, project, bpm=121)
+    body = {"commitId": first["id"], "message": "Back"}
+    async with commits_break(rest, "Back"):
+        refused(await anna("POST", at(project, "/restore"), json=body), 503, "database_unavailable")
+    assert await live(anna, project) == {"bpm": 120}
+    assert await _messages(anna, project) == ["Before restoring", first["message"]]
+    done = (await anna("POST", at(project, "/restore"), json=body)).json()
+    assert (done["applied"], done["commit"]["message"]) == (False, "Back")
+    assert await _messages(anna, project) == ["Back", "Before restoring", first["message"]]
+
+
+async def _messages(who: Person, project: dict[str, Any]) -> list[str]:
+    return [each["message"] for each in await log(who, project)]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -87,10 +150,17 @@ async def test_a_restore_is_committed_only_when_somebody_commits(rest: Rest) -> 
         {"commitId": "live"},
         {"commitId": None},
         {"tag": 1},
-        {"time": "2026-01-01T00:00:00Z"},
+        {"tag": "v1", "time": "2026-01-01T00:00:00Z"},
+        {"time": "2026-01-01T00:00:00"},
+        {"time": "yesterday"},
+        {"time": 1_700_000_000},
+        {"tag": "v1", "branch": ""},
+        {"tag": "v1", "branch": "x" * 101},
+        {"tag": "v1", "branch": None},
+        {"tag": "v1", "dryRun": "yes"},
     ],
 )
-async def test_a_restore_names_exactly_one_commit(rest: Rest, body: dict[str, object]) -> None:
+async def test_a_restore_names_exactly_one_state(rest: Rest, body: dict[str, object]) -> None:
     anna = await rest.person()
     project = await anna.project()
     refused(await anna("POST", at(project, "/restore"), json=body), 422, "validation_failed")

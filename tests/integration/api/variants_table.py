@@ -29,10 +29,30 @@ ROUTES = (
     "history_show",
     "history_snapshot",
     "history_tag",
+    "graph_graph",
     "history_tags",
     "history_untag",
     "history_diff",
     "history_restore",
+    "past_history",
+    "past_at",
+    "past_blame",
+    "past_changes",
+    "past_rollback",
+    "upkeep_prune",
+    "upkeep_squash",
+    "merging_merge",
+    "merging_cherry_pick",
+    "merging_revert",
+    "branches_create",
+    "branches_index",
+    "branches_show",
+    "branches_change",
+    "branches_delete",
+    "bundles_index",
+    "bundles_create",
+    "bundles_download",
+    "bundles_delete",
     "members_index",
     "members_add",
     "members_change",
@@ -82,11 +102,22 @@ def gets(*routes: str, otherwise: Answer = NO, **but: Answer) -> Gets:
 
 STRANGER, NOBODY = Asker(), Asker(account=False)
 
-LOOKS = "projects_show tickets_create history_log history_show history_tags history_diff"
-SEES = LOOKS + " documents_snapshot history_snapshot"
+LOOKS = (
+    "projects_show tickets_create history_log history_show history_tags history_diff"
+    " branches_index branches_show graph_graph"
+    " past_history past_blame past_changes"
+    " bundles_index"
+)
+SEES = LOOKS + " documents_snapshot history_snapshot past_at bundles_download"
 VIEWS = SEES + " members_index"
-WRITES = "documents_update history_commit history_tag history_untag history_restore"
-EDITS = f"{VIEWS} {WRITES}"
+WRITES = (
+    "documents_update history_commit history_tag history_untag history_restore"
+    " branches_create branches_change branches_delete"
+    " merging_merge merging_cherry_pick merging_revert"
+    " past_rollback"
+    " bundles_delete"
+)
+EDITS = f"{VIEWS} {WRITES} bundles_create"
 MANAGES = (
     EDITS + " members_add members_change members_remove invitations_withdraw"
     " links_index links_create links_revoke projects_change"
@@ -161,7 +192,7 @@ PRIVATE: dict[str, tuple[Asker, Gets]] = {
     # Deletes the project: the last.
     "owner's key to manage": (
         Asker(scopes=("manage",)),
-        gets(MANAGES, "projects_delete", members_transfer=BY_SESSION),
+        gets(MANAGES, "upkeep_prune upkeep_squash projects_delete", members_transfer=BY_SESSION),
     ),
 }
 
@@ -186,7 +217,7 @@ WATCHED: dict[str, tuple[Asker, Gets]] = {
 }
 
 PLAYED: dict[str, tuple[Asker, Gets]] = {
-    "stranger": (STRANGER, gets(SEES, WRITES)),
+    "stranger": (STRANGER, gets(SEES, WRITES, "bundles_create")),
     "nobody": (NOBODY, gets(SEES, "documents_update", **NEEDS_ACCOUNT)),
     "viewer's link": (Asker(link="viewer"), gets(SEES, "documents_update", **NEEDS_ACCOUNT)),
     "viewer": (member("viewer"), gets(EDITS)),

@@ -34,7 +34,7 @@ async def test_every_state_comes_back_as_it_was(database: Database) -> None:
     project = await people.song(database)
     given = states(40)
     async with database.transaction() as tx:
-        known = [await archive.put(tx, project.id, state, NOW) for state in given]
+        known = [await archive.put(tx, project.id, state, NOW, lineage=1) for state in given]
         for state_id, state in zip(known, given, strict=True):
             assert await archive.get(tx, project.id, state_id) == state
         cursor = await tx.execute("SELECT number, base_id, length(body) FROM states ORDER BY id")
@@ -48,7 +48,10 @@ async def test_a_state_is_stored_once(database: Database) -> None:
     project = await people.song(database)
     first, second = states(2)
     async with database.transaction() as tx:
-        known = [await archive.put(tx, project.id, each, NOW) for each in (first, second, first)]
+        known = [
+            await archive.put(tx, project.id, each, NOW, lineage=1)
+            for each in (first, second, first)
+        ]
         assert known[0] == known[2] != known[1]
         cursor = await tx.execute("SELECT count(*) FROM states")
         assert await cursor.fetchall() == [(2,)]
@@ -61,7 +64,7 @@ async def test_what_has_nothing_in_common_is_stored_whole_and_begins_a_chain(
     given = [Random(at).randbytes(SIZE) for at in range(4)]
     async with database.transaction() as tx:
         for state in given:
-            state_id = await archive.put(tx, project.id, state, NOW)
+            state_id = await archive.put(tx, project.id, state, NOW, lineage=1)
             assert await archive.get(tx, project.id, state_id) == state
         cursor = await tx.execute("SELECT count(*) FROM states WHERE base_id IS NULL")
         assert await cursor.fetchall() == [(4,)]
@@ -71,7 +74,7 @@ async def test_an_empty_state_has_a_place_too(database: Database) -> None:
     project = await people.song(database)
     async with database.transaction() as tx:
         for state in (b"\0\0", b"", states(1)[0]):
-            state_id = await archive.put(tx, project.id, state, NOW)
+            state_id = await archive.put(tx, project.id, state, NOW, lineage=1)
             assert await archive.get(tx, project.id, state_id) == state
 
 
@@ -81,8 +84,8 @@ async def test_projects_share_nothing_and_cannot_ask_for_each_others_states(
     mine, theirs = await people.song(database), await people.song(database, owner="ben")
     (state,) = states(1)
     async with database.transaction() as tx:
-        first = await archive.put(tx, mine.id, state, NOW)
-        second = await archive.put(tx, theirs.id, state, NOW)
+        first = await archive.put(tx, mine.id, state, NOW, lineage=1)
+        second = await archive.put(tx, theirs.id, state, NOW, lineage=1)
         assert first != second
         with pytest.raises(SnapshotDamaged):
             await archive.get(tx, theirs.id, first)
@@ -96,11 +99,11 @@ async def test_states_that_were_taken_away_are_not_missed_by_the_next_one(
     given = states(9)
     async with database.transaction() as tx:
         for state in given[:7]:
-            await archive.put(tx, project.id, state, NOW)
+            await archive.put(tx, project.id, state, NOW, lineage=1)
         await tx.execute("DELETE FROM states WHERE number = 5")
     async with database.transaction() as tx:
         for state in given[7:]:
-            state_id = await archive.put(tx, project.id, state, NOW)
+            state_id = await archive.put(tx, project.id, state, NOW, lineage=1)
             assert await archive.get(tx, project.id, state_id) == state
 
 
@@ -108,7 +111,7 @@ async def test_a_state_on_which_others_rest_cannot_be_taken_away(database: Datab
     project = await people.song(database)
     async with database.transaction() as tx:
         for state in states(3):
-            await archive.put(tx, project.id, state, NOW)
+            await archive.put(tx, project.id, state, NOW, lineage=1)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         async with database.transaction() as tx:
             await tx.execute("DELETE FROM states WHERE number = 0")
@@ -128,7 +131,7 @@ async def test_a_state_on_which_others_rest_cannot_be_taken_away(database: Datab
 async def test_damage_is_told_and_not_handed_out(database: Database, damage: str) -> None:
     project = await people.song(database)
     async with database.transaction() as tx:
-        known = [await archive.put(tx, project.id, state, NOW) for state in states(3)]
+        known = [await archive.put(tx, project.id, state, NOW, lineage=1) for state in states(3)]
         await tx.execute(damage.encode())
         with pytest.raises(SnapshotDamaged):
             await archive.get(tx, project.id, known[1])

@@ -6,10 +6,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_process
 import msgspec
 import pytest
 
-from docstore.errors import DocumentTooDeep, DocumentUnreadable
+from base.places import asking
+from docstore.errors import DocumentTooDeep, DocumentUnreadable, TooCostly
 from docstore.history import content, diff, render, work
 from tests.integration.docstore import histories
 from tests.integration.docstore.histories import Song
@@ -43,7 +45,7 @@ async def test_two_states_are_compared(document: Song) -> None:
 async def test_the_first_state_is_compared_with_nothing(document: Song) -> None:
     found = await work.compare(None, document.state)
     number = len(document.stems)
-    assert found.changes["summary"] == f"{number} stem{'s' * (number > 1)} added"
+    assert found.changes["summary"] == f"{number:,} stem{'s' * (number > 1)} added"
 
 
 async def test_a_diff_is_told_to_programs_and_to_people(document: Song) -> None:
@@ -96,8 +98,8 @@ async def test_what_is_too_deep_is_told_with_the_limit(size: int) -> None:
 async def test_a_document_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that no Yjs client would write, in which yrs goes round in circles."""
     monkeypatch.setattr(work, "SECONDS", 0.0)
-    with pytest.raises(DocumentUnreadable):
-        await work.digest(histories.large().state)
+    with pytest.raises(TooCostly):
+        await work.compare(None, histories.large().state)
     monkeypatch.undo()
     await work.digest(histories.large().state)
 
@@ -108,22 +110,45 @@ async def test_a_process_that_dies_takes_nobody_along() -> None:
     await work.digest(histories.large().state)
 
 
-async def test_work_waits_for_its_turn() -> None:
+async def test_small_work_does_not_wait_for_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not somebody's own; and large work of others has the other place."""
+    release = anyio.Event()
+    under_way: list[str] = []
+    real = anyio.to_process.run_sync
+
+    async def slow(function: Callable[..., object], *args: object, **options: object) -> object:
+        if args[-1] == "hostile":
+            under_way.append("hostile")
+            await release.wait()
+            return None
+        return await real(function, *args, **options)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(anyio.to_process, "run_sync", slow)
+
+    async def hostile() -> None:
+        asking.set("hostile")
+        await work.elsewhere(work.THREAD_BYTES + 1, str, "hostile")
+
+    small, large = Song().state, histories.large().state
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                group.start_soon(hostile)
+            while not under_way:
+                await anyio.lowlevel.checkpoint()
+            await work.compare(None, small)
+            await work.diff(small, large)
+            await work.compare(None, large)
+            assert under_way == ["hostile"]
+            release.set()
+    assert len(under_way) == 6
+
+
+async def test_a_digest_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     state = histories.large().state
-    wanted = content.digest(content.read(state))
-    found: list[bytes] = []
-
-    async def one() -> None:
-        found.append(await work.digest(state))
-
-    async with anyio.create_task_group() as group:
-        for _ in range(6):
-            group.start_soon(one)
-        await anyio.lowlevel.checkpoint()
-        await anyio.lowlevel.checkpoint()
-        places = work._places.get()
-        assert places.borrowed_tokens == work.AT_ONCE
-    assert found == [wanted] * 6
+    assert await work.digest(state) == content.digest(content.read(state))
+    monkeypatch.setattr(work, "SECONDS", 0.0)
+    assert await work.digest(state) == content.digest(content.read(state))
 
 
 def test_numbers_stay_small_whatever_is_in_a_document() -> None:

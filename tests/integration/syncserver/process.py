@@ -157,12 +157,14 @@ class Process:
         *,
         headers: Mapping[str, str] | None = None,
         origin: str | None = None,
+        branch: str | None = None,
         **query: str,
     ) -> AsyncGenerator[wire.Peer]:
-        """A raw socket into its room."""
+        """A raw socket into its room. branch: as it stands in the address."""
         if token is not None:
             query["token"] = token
-        url = f"ws://127.0.0.1:{self.port}/sync/{project.room_id}?{urlencode(query)}"
+        room = project.room_id if branch is None else f"{project.room_id}@{branch}"
+        url = f"ws://127.0.0.1:{self.port}/sync/{room}?{urlencode(query)}"
         async with connect(
             url,
             compression=None,

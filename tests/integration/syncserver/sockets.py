@@ -18,6 +18,7 @@ import uvicorn
 
 from auth.permissions import RIGHTS, Access, Role
 from docstore import projects
+from docstore.history.branches import Branch
 from syncserver import admission, connection, http_protocol, session, transport, upgrade
 from syncserver.testing import LIMITS
 
@@ -156,7 +157,8 @@ def somebody() -> admission.Admitted:
         document_id=7,
         epoch=1,
     )
-    return admission.Admitted(project, None, Access(Role.EDITOR, RIGHTS[Role.EDITOR]))
+    main = Branch(7, project.id, "main", None, False, 1, None, now, None, None, None, None, 1, None)
+    return admission.Admitted(project, main, None, Access(Role.EDITOR, RIGHTS[Role.EDITOR]))
 
 
 async def _nothing(scope: object, receive: object, send: Callable[..., object]) -> None:
@@ -185,6 +187,9 @@ class Raw:
 
     async def send(self, *parts: bytes) -> None:
         for part in parts:
+            if self.writer.transport.is_closing():
+                # uvloop would say RuntimeError, once it has let go of the socket.
+                raise ConnectionResetError
             self.writer.write(part)
             await self.writer.drain()
 

@@ -223,7 +223,7 @@ async def test_who_cannot_be_judged_has_to_come_again_and_holds_up_nobody(
         await one.pull()
         await other.pull()
 
-        def judged(*_: object) -> None:
+        def judged(*_: object, **__: object) -> None:
             raise ValueError
 
         monkeypatch.setattr("syncserver.session.Session.judged", judged)

@@ -388,7 +388,6 @@ async def test_a_long_tail_is_folded_while_people_write(database: Database) -> N
         await until(lambda: live.compact_not_before > 0)
         assert live.intake.rows_since_snapshot < len(letters)
         live.leave(one)
-        await here.rooms.close(project.id, code=4404, reason="gone")
     async with house(database) as later:
         assert words(await later.rooms.snapshot(project.document_id)) == "folded while written"
 
@@ -431,17 +430,6 @@ async def test_a_mistake_in_one_room_does_not_stop_the_time_of_the_others(
         here.rooms.tick()
         assert wire.closed == (connection.Code.SERVER_ERROR, "the room failed")
         await until(lambda: well.compact_not_before > 0)
-
-
-async def test_deleting_a_project_closes_its_sockets_and_no_others(database: Database) -> None:
-    async with house(database) as here:
-        project = await people.song(database)
-        other = await people.song(database, owner="bert")
-        _, _, wire = await here.enter(project)
-        _, _, elsewhere = await here.enter(other)
-        assert await here.rooms.close(project.id, code=4404, reason="deleted") == 1
-        assert wire.closed == (4404, "deleted")
-        assert elsewhere.closed is None
 
 
 async def test_a_stop_makes_durable_what_was_said_last(database: Database) -> None:

@@ -31,13 +31,13 @@ CLOSED = Facts(OWNER, is_public=False)
 
 # A letter for each right, in alphabetical order: Change, Invite, Read (people), Share; Edit, eXport,
 # Hear; Name, Delete, See, Transfer; Add, Take stems.
-LETTERS = dict(zip("CIRSEXHNDPTAM", Right, strict=True))
+LETTERS = dict(zip("CIRSBEXHWNDPTAM", Right, strict=True))
 TABLE = {
-    Role.OWNER: "CIRSEXHNDPTAM",
-    Role.ADMIN: "CIRSEXHN-P-AM",
-    Role.EDITOR: "--R-EXH--P-AM",
-    Role.VIEWER: "--R--XH--P---",
-    Role.NONE: "-------------",
+    Role.OWNER: "CIRSBEXHWNDPTAM",
+    Role.ADMIN: "CIRSBEXH-N-P-AM",
+    Role.EDITOR: "--R--EXH---P-AM",
+    Role.VIEWER: "--R---XH---P---",
+    Role.NONE: "---------------",
 }
 MEMBERS = (Role.ADMIN, Role.EDITOR, Role.VIEWER)
 
@@ -101,13 +101,13 @@ def test_an_owner_is_the_owner_whatever_is_open(door: Role) -> None:
 @pytest.mark.parametrize(
     ("role", "fine", "letters"),
     [
-        (Role.EDITOR, {"can_edit": False}, "--R--XH--P---"),
-        (Role.EDITOR, {"can_add_stems": False}, "--R-EXH--P--M"),
-        (Role.EDITOR, {"can_delete_stems": False}, "--R-EXH--P-A-"),
-        (Role.EDITOR, {"can_invite_others": True}, "-IR-EXH--P-AM"),
-        (Role.EDITOR, {"can_export": False}, "--R-E-H--P-AM"),
-        (Role.VIEWER, {"can_export": False}, "--R---H--P---"),
-        (Role.VIEWER, {"can_invite_others": True}, "-IR--XH--P---"),
+        (Role.EDITOR, {"can_edit": False}, "--R---XH---P---"),
+        (Role.EDITOR, {"can_add_stems": False}, "--R--EXH---P--M"),
+        (Role.EDITOR, {"can_delete_stems": False}, "--R--EXH---P-A-"),
+        (Role.EDITOR, {"can_invite_others": True}, "-IR--EXH---P-AM"),
+        (Role.EDITOR, {"can_export": False}, "--R--E-H---P-AM"),
+        (Role.VIEWER, {"can_export": False}, "--R----H---P---"),
+        (Role.VIEWER, {"can_invite_others": True}, "-IR---XH---P---"),
         (Role.VIEWER, {"can_edit": True}, TABLE[Role.VIEWER]),
         (Role.VIEWER, {"can_add_stems": True, "can_delete_stems": True}, TABLE[Role.VIEWER]),
         (Role.ADMIN, dict.fromkeys(FINE, False), TABLE[Role.ADMIN]),

@@ -195,7 +195,7 @@ def test_many_are_applied_in_several_changes() -> None:
 
 
 def test_an_update_without_structs_has_no_sections() -> None:
-    assert crdt.read(crdt.NOTHING) == ([], [], 0)
+    assert crdt.read(crdt.NOTHING) == ([], [], 0, 0)
     doc: Doc[Any] = Doc({"m": Map({"a": 1})}, client_id=9)
     emitted: list[bytes] = []
     subscription = doc.observe(lambda event: emitted.append(event.update))

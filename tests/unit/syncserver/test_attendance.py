@@ -33,8 +33,9 @@ class Somebody:
         self.link = link
         self.until = until
         self.project_id = SONG
+        self.document_id = 7
 
-    def judged(self, access: Access) -> None:
+    def judged(self, access: Access, *, protected: bool) -> None:
         raise NotImplementedError
 
     def end(self, code: Code, reason: str) -> None:

@@ -174,3 +174,17 @@ def _variant(draw: st.DrawFn, node: Node) -> Node:
     if isinstance(node, SharedText):
         return draw(texts)
     return draw(nodes)
+
+
+def vector(update: bytes) -> bytes:
+    """Whose operations a document has, and how many."""
+    doc: Doc = pycrdt.Doc()
+    doc.apply_update(update)
+    return doc.get_state()
+
+
+def deleted(update: bytes) -> bytes:
+    """All that a document has deleted, as an update."""
+    doc: Doc = pycrdt.Doc()
+    doc.apply_update(update)
+    return doc.get_update(doc.get_state())

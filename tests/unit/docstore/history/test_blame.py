@@ -10,11 +10,22 @@ from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, XmlFragment, XmlText
 
 from docstore.history import content
-from docstore.history.blame import Touch, blame
+from docstore.history.blame import Touch, blame, blame_through
 from docstore.history.replay import replay
+from docstore.history.touches import touches
 from docstore.segments import Row
 from tests.unit.docstore import writers
-from tests.unit.docstore.history.journals import ANNA, BERT, CARL, Desk, Journal, apart, at, root
+from tests.unit.docstore.history.journals import (
+    ANNA,
+    BERT,
+    CARL,
+    START,
+    Desk,
+    Journal,
+    apart,
+    at,
+    root,
+)
 
 if TYPE_CHECKING:
     from docstore.history.content import Path
@@ -166,3 +177,64 @@ def test_what_waited_is_blamed_on_who_wrote_it() -> None:
     rows = [Row(0, ANNA, second, at(0)), Row(1, BERT, first, at(1))]
     assert [step.row.author for step in replay(None, rows).steps] == [BERT, ANNA]
     assert blame(None, rows) == {("notes",): Touch(ANNA, at(0), 0)}
+
+
+# ---------------------------------------------------------------- one entry, through several pasts
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.booleans())
+def test_of_one_entry_the_same_is_told_as_of_all(seed: int, mixed: object) -> None:
+    updates, _ = writers.session(seed, writers=3, steps=40)
+    journal = Journal()
+    random = Random(seed)
+    for update in updates:
+        journal.add(random.choice((ANNA, BERT, None)), update.data)
+    if mixed:
+        # As they may arrive: then none of them can be heard just as it is.
+        random.shuffle(journal.rows)
+        shuffled = enumerate(journal.rows)
+        journal.rows = [Row(seq, row.author, row.payload, at(seq)) for seq, row in shuffled]
+    whole = blame(None, journal.rows)
+    for path in {path[:length] for path in whole for length in (1, 2)}:
+        below = {each: touch for each, touch in whole.items() if each[: len(path)] == path}
+        assert dict(blame_through([(None, journal.rows)], path)) == below
+
+
+def test_a_past_goes_on_where_the_one_before_ends() -> None:
+    first = Desk()
+    first.edit(ANNA, lambda doc: root(doc, "stems").update({"s": Map({"pan": 0, "gain": 0})}))
+    first.edit(ANNA, lambda doc: root(doc, "stems").update({"t": 1}))
+    second = Desk(first.state)
+    second.edit(BERT, lambda doc: root(doc, "stems")["s"].update({"pan": 1}))
+    second.edit(BERT, lambda doc: root(doc, "stems").pop("t"))
+    pasts = [(None, first.rows), (second.base, second.rows)]
+    told = {
+        path: (touch.author, touch.past) for path, touch in blame_through(pasts, ("stems", "s"))
+    }
+    assert told == {
+        ("stems", "s"): (BERT, 1),
+        ("stems", "s", "gain"): (ANNA, 0),
+        ("stems", "s", "pan"): (BERT, 1),
+    }
+    ((_, gone),) = blame_through(pasts, ("stems", "t"))
+    assert (gone.author, gone.removed) == (BERT, True)
+    assert blame_through(pasts, ("stems", "u")) == []
+
+
+def test_each_row_tells_what_it_touched() -> None:
+    desk = Desk()
+    desk.edit(ANNA, lambda doc: root(doc, "stems").update({"s": Map({"pan": 0}), "t": 1}))
+    desk.edit(BERT, lambda doc: root(doc, "stems")["s"].update({"pan": 1}))
+    desk.edit(BERT, lambda doc: doc.get("notes", type=Text).insert(0, "x"))
+    told = touches(None, desk.rows, since=START, most=9)
+    assert {seq: sorted(paths) for seq, paths in told.items()} == {
+        0: [("stems", "s"), ("stems", "t")],
+        1: [("stems", "s")],
+        2: [("notes",)],
+    }
+    assert touches(None, desk.rows, since=START, entity=("stems", "t"), most=9) == {
+        0: [("stems", "t")]
+    }
+    assert list(touches(None, desk.rows, since=at(1), most=9)) == [1, 2]
+    assert len(touches(None, desk.rows, since=START, most=1)[0]) == 1

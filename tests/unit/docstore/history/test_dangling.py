@@ -56,7 +56,7 @@ def test_a_conflict_as_json_says_what_is_absent_by_leaving_it_out() -> None:
         "path": ["segments", "g1"],
         "entity": {"type": "segment", "id": "g1", "path": ["segments", "g1"]},
         "ours": {"stemId": "s1"},
-        "needs": [["stems", "s1"]],
+        "needs": [{"type": "stem", "id": "s1", "path": ["stems", "s1"]}],
         "stands": "both",
     }
 

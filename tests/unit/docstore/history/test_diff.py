@@ -103,7 +103,7 @@ def test_a_segment_with_its_notes_is_counted_with_them() -> None:
     gone = diff(song(), song(segments={}, events={}))
     assert gone.summary == "1 segment removed in Bass, 20 notes removed in Bass"
     assert diff(of(), song()).summary == (
-        "1 project setting added, 1 stem added, 1 segment added in Bass, 20 notes added in Bass"
+        "1 stem added, 1 segment added in Bass, 20 notes added in Bass, 1 project setting added"
     )
 
 
@@ -123,9 +123,86 @@ def test_two_stems_of_one_name_are_two() -> None:
     assert found.summary == "1 segment added in Bass, 1 segment added in Bass"
 
 
-def test_a_long_summary_ends() -> None:
+def test_a_long_summary_says_the_stems_together() -> None:
     many = {f"g{at}": {"stemId": f"s{at}"} for at in range(12)}
-    assert diff(of(), of(segments=many)).summary.endswith(" and 4 more")
+    loose = {"events": {"g0": {}, "x": {"n": [0, 1, 60]}}}
+    found = diff(of(), of(segments=many | {"g12": {"stemId": "s1"}}, **loose))
+    assert found.summary == (
+        "13 segments added in 12 stems, 1 list of notes added in s0, 1 note added in x"
+    )
+    assert len(found.counts) == 14
+    few = diff(of(), of(segments={f"g{at}": {"stemId": f"s{at}"} for at in range(8)}))
+    assert few.summary.startswith("1 segment added in s0, 1 segment added in s1")
+    crowd = {f"g{at}": {f"n{each}": [each, 1, 60] for each in range(200)} for at in range(12)}
+    assert diff(of(segments=many), of(segments=many, events=crowd)).summary == (
+        "2,400 notes added in 12 stems"
+    )
+
+
+def test_a_longer_summary_ends() -> None:
+    roots = {f"root{at}": {"a": 1} for at in range(3)}
+    rest = {root: {"a": {"name": root}} for root in ("comments", "assets", "markers", "tempoMap")}
+    boxes = {uuid(at): box(name) for at, name in enumerate(("TrackBox", "TapeDeviceBox"))}
+    project: Any = {"project": {"bpm": 1}, "stems": {"s": {}}, "pattern": {"bpm": 1}}
+    found = diff(of(), of(**roots, **rest, **project, boxes=boxes, notes=text("a")))
+    assert found.summary == (
+        "1 stem added, 1 track added, 1 device added, 1 project setting added,"
+        " 1 tempo change added, 1 pattern setting added, 1 text added, 1 marker added and 3 more"
+    )
+
+
+def test_what_says_nothing_to_a_musician_is_said_where_there_is_nothing_else() -> None:
+    idle = {
+        uuid(1): box("SelectionBox"),
+        uuid(2): box("UserInterfaceBox"),
+        uuid(3): box("NoteEventCollectionBox"),
+        uuid(4): box("NoteEventCollectionBox"),
+    }
+    assert diff(of(), of(boxes=idle)).summary == "2 boxes added, 1 selection added, 1 view added"
+    found = diff(of(), of(boxes=idle | {uuid(5): box("TimelineBox")}))
+    assert found.summary == "1 timeline added"
+    assert sum(each.number for each in found.counts) == 5
+
+
+def test_a_musician_hears_of_channels_before_regions_notes_automation_and_devices() -> None:
+    classes = (
+        "MarkerBox",
+        "TimelineBox",
+        "DelayDeviceBox",
+        "ValueEventBox",
+        "NoteEventBox",
+        "NoteRegionBox",
+        "AudioUnitBox",
+    )
+    boxes = {uuid(at): box(name) for at, name in enumerate(classes)}
+    assert diff(of(), of(boxes=boxes)).summary == (
+        "1 channel added, 1 note region added, 1 note added, 1 automation point added,"
+        " 1 device added, 1 timeline added, 1 marker added"
+    )
+
+
+def test_a_new_pattern_is_counted_by_step() -> None:
+    beat = {
+        "bpm": 120,
+        "instruments": {"kick": {"volume": 1}, "hat": {"volume": 1}},
+        "steps": {f"kick:{at}": 1 for at in range(4)} | {f"hat:{at}": 1 for at in range(8)},
+    }
+    there, back = diff(of(), of(pattern=beat)), diff(of(pattern=beat), of())
+    assert there.summary == (
+        "2 instruments added, 8 steps added in hat, 4 steps added in kick, 1 pattern setting added"
+    )
+    assert back.summary == there.summary.replace("added", "removed")
+    # The maps themselves: there before what is in them, gone after it.
+    paths = [change.entity.path for change in there.changes]
+    assert paths.index(("pattern", "steps")) < paths.index(("pattern", "steps", "kick:0"))
+    paths = [change.entity.path for change in back.changes]
+    assert paths.index(("pattern", "steps")) > paths.index(("pattern", "steps", "kick:0"))
+
+
+def test_a_map_of_steps_without_steps_is_something_too() -> None:
+    assert diff(of(pattern={"bpm": 1}), of(pattern={"bpm": 1, "steps": {}})).summary == (
+        "1 pattern setting added"
+    )
 
 
 def test_steps_and_instruments_of_a_pattern_are_things() -> None:

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from docstore.history.content import Plain
-from docstore.history.directory import Directory, Reference, at, field, pointed, references
+from typing import Any
+
+import pytest
+
+from docstore.history.content import Plain, SharedMap
+from docstore.history.directory import (
+    LONGEST_NAME,
+    Directory,
+    Place,
+    Reference,
+    Thing,
+    at,
+    field,
+    pointed,
+    references,
+)
 from docstore.history.entities import entity_of
 from tests.unit.docstore.history.contents import box, of, shared, uuid
 
@@ -94,6 +108,61 @@ def test_who_is_in_a_circle_is_in_nothing() -> None:
     assert names.holder(entity_of(("comments", "a"))) is None
     assert names.holder(entity_of(("comments", "self"))) is None
     assert names.holder(entity_of(("boxes", one))) is None
+
+
+def test_a_place_is_told_with_all_that_people_call_it_by() -> None:
+    names = Directory(OPENDAW)
+    note = names.place(("boxes", NOTE, "fields", "20"))
+    assert note.field == "pitch"
+    channel = entity_of(("boxes", CHANNEL))
+    assert note.thing == Thing(
+        entity_of(("boxes", NOTE)), None, "NoteEventBox", channel, names.name(channel)
+    )
+    assert names.name(channel) is not None
+    intro = Directory(SONG).place(("events", "g1", "n1"))
+    bass = entity_of(("stems", "s1"))
+    assert intro == Place(Thing(entity_of(("events", "g1", "n1")), None, None, bass, "Bass"), None)
+    gone = Directory().place(("stems", "s1", "fx", "gain"))
+    assert gone == Place(Thing(bass), "fx/gain")
+    assert Directory(of(chat=("hi",))).place(("chat", 0, "text")).field == "text"
+
+
+def test_a_long_name_is_told_short() -> None:
+    boxes = {TAPE: box("TapeDeviceBox", _2="b" * 1000)}
+    names = Directory(of(stems={"s": {"name": "a" * 1000}}, boxes=boxes))
+    assert names.name(entity_of(("stems", "s"))) == "a" * (LONGEST_NAME - 1) + "…"
+    assert names.name(entity_of(("boxes", TAPE))) == "b" * (LONGEST_NAME - 1) + "…"
+
+
+def test_notes_in_a_clip_are_in_its_channel() -> None:
+    clip = {uuid(50): box("NoteClipBox", _1=f"{TRACK}/4", _2=f"{uuid(51)}/2", _12="Fill")}
+    events = {uuid(51): box("NoteEventCollectionBox")}
+    note = {uuid(52): box("NoteEventBox", _1=f"{uuid(51)}/1")}
+    boxes = shared(clip | events | note)
+    entries = OPENDAW["boxes"]
+    assert isinstance(boxes, SharedMap)
+    assert isinstance(entries, SharedMap)
+    names = Directory({"boxes": SharedMap({**entries.entries, **boxes.entries})})
+    assert names.holder(entity_of(("boxes", uuid(52)))) == entity_of(("boxes", CHANNEL))
+    assert names.name(entity_of(("boxes", uuid(50)))) == "Fill"
+
+
+@pytest.mark.parametrize(
+    ("said", "signature"),
+    [
+        ({"1": 3, "2": 4}, (3, 4)),
+        ({"1": 7.0, "2": 8.0}, (7, 8)),
+        ({"1": 0, "2": 4}, (4, 4)),
+        ({"1": float("nan"), "2": 4}, (4, 4)),
+        ({"1": 1e300, "2": 4}, (4, 4)),
+        ({"1": "3", "2": 4}, (4, 4)),
+        ("3/4", (4, 4)),
+    ],
+)
+def test_the_timeline_says_how_many_beats_a_bar_has(said: Any, signature: tuple[int, int]) -> None:
+    timeline = of(boxes={uuid(60): box("TimelineBox", _10=said)})
+    assert Directory(timeline).signature == signature
+    assert Directory(of()).signature == (4, 4)
 
 
 def test_nonsense_is_no_name_and_no_parent() -> None:

@@ -198,4 +198,4 @@ def test_the_deepest_documents_there_are_can_be_compared_and_merged() -> None:
     assert settled(theirs, found, "ours") == ours
     shown = diff(base, ours)
     assert diff_text(shown)
-    assert diff_json(shown)["summary"] == "1 entry changed, 1 box changed"
+    assert diff_json(shown)["summary"] == "1 entry changed"

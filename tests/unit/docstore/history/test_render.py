@@ -12,7 +12,7 @@ from docstore.history.content import Plain
 from docstore.history.dag import lanes
 from docstore.history.diff import diff
 from docstore.history.render import LogEntry, clean, diff_text, log_text
-from tests.unit.docstore.history.contents import of, text
+from tests.unit.docstore.history.contents import box, of, text, uuid
 
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
@@ -35,12 +35,8 @@ def test_a_diff_is_read_from_the_summary_down() -> None:
         events={"g1": {"n1": [0, 1, 62], "n3": [0, 1, 60]}},
     )
     assert shown(before, after) == (
-        "1 project setting changed, 1 stem changed, 1 stem added, 1 note added in Bass,"
-        " 1 note removed in Bass, 1 note changed in Bass\n"
-        "\n"
-        "project settings\n"
-        "  ~ tempo\n"
-        "      120 → 90\n"
+        "1 stem changed, 1 stem added, 1 note added in Bass, 1 note removed in Bass,"
+        " 1 note changed in Bass, 1 project setting changed\n"
         "\n"
         "stems\n"
         "  ~ Bass\n"
@@ -51,10 +47,94 @@ def test_a_diff_is_read_from_the_summary_down() -> None:
         "\n"
         "notes\n"
         "  ~ Intro in Bass  1 added, 1 removed, 1 changed +-~\n"
-        "      n1: [0,1,60] → [0,1,62]\n"
-        "      n2: [0,1,60] (gone)\n"
-        "      n3: [0,1,60] (new)\n"
+        "      n2: pitch 60 at tick 0 (gone)\n"
+        "      n3: pitch 60 at tick 0 (new)\n"
+        "      n1: pitch 60 → 62 at tick 0\n"
+        "\n"
+        "project settings\n"
+        "  ~ tempo\n"
+        "      120 → 90\n"
     )
+
+
+def test_notes_are_told_as_they_are_played() -> None:
+    before = of(events={"g1": {f"n{at}": [480 * at, 240, 60, 90, 0] for at in range(12)}})
+    after = of(
+        events={
+            "g1": {f"n{at}": [480 * at, 240, 60, 90, 0] for at in range(12)}
+            | {
+                "n10": [4800, 240, 60, 20, 0],
+                "n2": [960, 240, 64, 90, 0],
+                "n1": [480, 240, 60, 90, 0, "cc"],
+                "solo": [0, 120, 72, 127, 1],
+            }
+        }
+    )
+    assert shown(before, after).splitlines()[2:] == [
+        "notes",
+        "  ~ g1  1 added, 3 changed +~~~",
+        '      n1: [480,240,60,90,0] → [480,240,60,90,0,"cc"]',
+        "      solo: pitch 72 at tick 0, velocity 127 (new)",
+        "      n2: pitch 60 → 64 at tick 960",
+        "      n10: pitch 60 at tick 4800, velocity 90 → 20",
+    ]
+
+
+def test_notes_of_openDAW_are_told_by_channel_as_they_are_played() -> None:
+    channel, track, region, events = map(uuid, range(4))
+    first, second, third, fourth, odd = map(uuid, range(10, 15))
+    rest = {
+        channel: box("AudioUnitBox"),
+        uuid(9): box("TapeDeviceBox", _1=f"{channel}/22", _2="Pad 1"),
+        track: box("TrackBox", _1=f"{channel}/20"),
+        region: box("NoteRegionBox", _1=f"{track}/3", _2=f"{events}/2", _16="Chorus"),
+        events: box("NoteEventCollectionBox"),
+        uuid(8): box("TimelineBox", _10={"1": 3, "2": 4}),
+    }
+
+    def note(**fields: Any) -> dict[str, Any]:
+        return box("NoteEventBox", _1=f"{events}/1", _11=240, **fields)
+
+    before = {
+        first: note(_10=8640, _20=60, _21=90),
+        second: note(_10=0, _20=60, _21=90, _25=100),
+        third: note(_10=2880, _20=48, _21=64),
+        odd: note(_10="here", _20=60),
+    }
+    after = {
+        first: note(_10=8640, _20=60, _21=20),
+        second: note(_10=0, _20=60, _21=90, _25=50),
+        fourth: note(_10=3900, _20=50, _21=1),
+        odd: note(_10="there", _20=60),
+    }
+    text = shown(of(boxes=rest | before), of(boxes=rest | after))
+    assert text.splitlines()[2:] == [
+        "notes",
+        f"  > NoteEventBox {odd} in Pad 1",
+        '      position: "here" → "there"',
+        "  ~ pitch 60 at 1.1 in Pad 1",
+        "      chance: 100 → 50",
+        "  - pitch 48 at 2.1, velocity 64 in Pad 1",
+        "  + pitch 50 at 2.2+60, velocity 1 in Pad 1",
+        "  ~ pitch 60 at 4.1, velocity 90 → 20 in Pad 1",
+    ]
+
+
+def test_a_small_edit_of_a_long_text_is_shown_by_line() -> None:
+    lines = [f"line {at}" for at in range(3000)]
+    edited = [*lines[:1500], "a new one", "and another", *lines[1501:]]
+    found = shown(of(notes=text("\n".join(lines))), of(notes=text("\n".join(edited))))
+    assert found.splitlines()[3:] == [
+        "  ~ notes",
+        "       line 1499",
+        "      -line 1500",
+        "      +a new one",
+        "      +and another",
+        "       line 1501",
+    ]
+    wide = [*lines[:1], *(f"other {at}" for at in range(2000)), *lines[-1:]]
+    far = shown(of(notes=text("\n".join(lines))), of(notes=text("\n".join(wide))))
+    assert "3000 lines → 2002 lines" in far
 
 
 def test_without_details_every_thing_is_one_line() -> None:

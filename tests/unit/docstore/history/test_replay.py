@@ -14,7 +14,7 @@ from docstore import crdt
 from docstore.history import content, replay
 from docstore.segments import Row
 from tests.unit.docstore import writers
-from tests.unit.docstore.history.journals import ANNA, BERT, END, START, Journal, at
+from tests.unit.docstore.history.journals import ANNA, END, START, Journal, at
 
 
 def journal_of(updates: list[bytes]) -> list[Row]:
@@ -92,51 +92,3 @@ def test_nothing_was_there_before_the_first_row() -> None:
     rows = journal_of(writers.typed("ab"))
     assert content.read(replay.state_at(None, rows, START - timedelta(seconds=1))) == {}
     assert content.read(replay.state_at(None, [], END)) == {}
-
-
-# ---------------------------------------------------------------- activity
-
-
-def test_work_is_grouped_by_author_and_pause() -> None:
-    rows = [
-        Row(1, ANNA, b"aa", at(0)),
-        Row(2, BERT, b"b", at(5)),
-        Row(3, ANNA, b"a", at(10)),
-        Row(4, ANNA, b"a", at(31)),
-        Row(5, None, b"c", at(32)),
-    ]
-    assert replay.activity(rows, timedelta(seconds=20)) == [
-        replay.Activity((ANNA,), at(0), at(10), 1, 3, 2, 3),
-        replay.Activity((BERT,), at(5), at(5), 2, 2, 1, 1),
-        replay.Activity((ANNA,), at(31), at(31), 4, 4, 1, 1),
-        replay.Activity((None,), at(32), at(32), 5, 5, 1, 1),
-    ]
-    assert replay.activity(rows, timedelta(seconds=20), together=True) == [
-        replay.Activity((ANNA, BERT), at(0), at(10), 1, 3, 3, 4),
-        replay.Activity((ANNA, None), at(31), at(32), 4, 5, 2, 2),
-    ]
-    assert replay.activity([], timedelta(seconds=20)) == []
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from([ANNA, BERT, None]), st.integers(0, 100), st.binary(max_size=5))
-    ),
-    st.integers(0, 10),
-    st.booleans(),
-)
-def test_every_row_is_counted_once_and_pauses_part(
-    work: list[tuple[object, int, bytes]], pause: int, together: object
-) -> None:
-    rows = [
-        Row(seq, author, payload, at(second))  # pyright: ignore[reportArgumentType] (drawn)
-        for seq, (author, second, payload) in enumerate(work)
-    ]
-    found = replay.activity(rows, timedelta(seconds=pause), together=bool(together))
-    assert sum(one.updates for one in found) == len(rows)
-    assert sum(one.size for one in found) == sum(len(row.payload) for row in rows)
-    assert [one.start for one in found] == sorted(one.start for one in found)
-    for one in found:
-        for other in found:
-            if one.start < other.start and (together or one.authors == other.authors):
-                assert other.start - one.end > timedelta(seconds=pause)

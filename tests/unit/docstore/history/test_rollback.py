@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from pycrdt import Array, Doc, Map, Text
 
 from docstore import crdt
 from docstore.history import content
-from docstore.history.rollback import undone
+from docstore.history.reach import reach
+from docstore.history.rollback import Earlier, undone
 from docstore.segments import Row
 from tests.unit.docstore import writers
 from tests.unit.docstore.history.journals import (
@@ -29,9 +31,8 @@ from tests.unit.docstore.history.journals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
-    from uuid import UUID
 
     from docstore.history.content import Content, Path
 
@@ -50,12 +51,22 @@ def rolled_back(
     since: datetime = START,
     until: datetime = END,
     entities: Collection[Path] | None = None,
+    earlier: Sequence[Earlier] = (),
 ) -> Content:
     """The content that is wanted, of a document in which all rows are."""
     start = () if base is None else (base,)
     now = state_of(*start, *(row.payload for row in rows))
     return content.read(
-        undone(base, rows, by=by, since=since, until=until, entities=entities, now_state=now)
+        undone(
+            base,
+            rows,
+            by=by,
+            since=since,
+            until=until,
+            entities=entities,
+            now_state=now,
+            earlier=earlier,
+        )
     )
 
 
@@ -300,3 +311,117 @@ def test_updates_that_waited_belong_to_who_wrote_them() -> None:
     rows = [second, first]
     rows = [Row(seq, row.author, row.payload, at(seq)) for seq, row in enumerate(rows)]
     assert content.to_json(rolled_back(None, rows)) == {"stems": {"s": {"pan": 0}}}
+
+
+# ---------------------------------------------------------------- what was taken back before
+
+
+def take_back(
+    desk: Desk, earlier: list[Earlier], by: UUID, entities: Collection[Path] | None = None
+) -> Any:
+    """Take back what somebody did, as CARL, who has no part in it; what the document says then."""
+    wanted = undone(
+        desk.base,
+        desk.rows,
+        by=[by],
+        since=START,
+        until=END,
+        entities=entities,
+        now_state=desk.state,
+        earlier=earlier,
+    )
+    client_id = 5000 + len(earlier)
+    update = reach(desk.state, wanted, client_id=client_id)
+    if update is not None:
+        until = max(row.created_at for row in desk.rows)
+        earlier.append(Earlier(client_id, by, None, until, entities))
+        row = desk.add(CARL, update)
+        for author in (ANNA, BERT):
+            desk.doc(author).apply_update(row.payload)
+    return content.to_json(content.read(desk.state))
+
+
+def erase(name: str) -> Callable[[Doc[Any]], object]:
+    return lambda doc: doc.get(name, type=Text).clear()
+
+
+def sung() -> Desk:
+    """Two texts of Bert's, which Anna erases."""
+    desk = Desk()
+    for name in ("notes", "description"):
+        desk.edit(BERT, lambda doc, name=name: doc.get(name, type=Text).insert(0, "one"))
+    for name in ("notes", "description"):
+        desk.edit(ANNA, erase(name))
+    return desk
+
+
+def test_what_is_back_already_does_not_come_back_again() -> None:
+    desk, earlier = sung(), list[Earlier]()
+    whole = {"notes": "one", "description": "one"}
+    assert take_back(desk, earlier, ANNA) == whole
+    assert take_back(desk, earlier, ANNA) == whole
+    assert len(earlier) == 1
+    # What she does later is taken back, beside what was.
+    desk.edit(BERT, lambda doc: doc.get("notes", type=Text).insert(3, " two"))
+    desk.edit(ANNA, erase("notes"))
+    assert take_back(desk, earlier, ANNA) == {"notes": "one two", "description": "one"}
+    assert take_back(desk, earlier, ANNA)["notes"] == "one two"
+
+
+def test_what_was_taken_back_in_one_place_comes_back_in_the_others() -> None:
+    desk, earlier = sung(), list[Earlier]()
+    assert take_back(desk, earlier, ANNA, [("notes",)]) == {"notes": "one"}
+    whole = {"notes": "one", "description": "one"}
+    assert take_back(desk, earlier, ANNA) == whole
+    assert take_back(desk, earlier, ANNA) == whole
+    assert take_back(desk, earlier, ANNA, [("notes",)]) == whole
+
+
+def test_a_rollback_that_was_taken_back_is_in_force_no_longer() -> None:
+    desk, earlier = sung(), list[Earlier]()
+    take_back(desk, earlier, ANNA)
+    assert take_back(desk, earlier, CARL) == {}
+    assert take_back(desk, earlier, ANNA) == {"notes": "one", "description": "one"}
+
+
+def test_a_rollback_that_never_came_to_be_does_not_count() -> None:
+    desk = sung()
+    lost = [Earlier(77, BERT, None, END, None)]
+    assert take_back(desk, lost, ANNA) == {"notes": "one", "description": "one"}
+
+
+def test_what_others_write_into_what_came_back_stays_where_it_is() -> None:
+    desk, earlier = sung(), list[Earlier]()
+    take_back(desk, earlier, ANNA)
+    desk.edit(BERT, lambda doc: doc.get("notes", type=Text).insert(1, "|"))
+    desk.edit(CARL, lambda doc: root(doc, "project").update({"tempo": 1}))
+    desk.edit(ANNA, lambda doc: root(doc, "stems").update({"s": 1}))
+    assert take_back(desk, earlier, UUID(int=9))["notes"] == "o|ne"
+
+
+def test_the_same_again_leaves_what_others_wrote_beside_it_where_it_is() -> None:
+    desk, earlier = Desk(), list[Earlier]()
+    desk.edit(BERT, lambda doc: doc.get("notes", type=Text).insert(0, "hello world"))
+    desk.edit(ANNA, lambda doc: doc.get("notes", type=Text).__delitem__(slice(0, 5)))
+    assert take_back(desk, earlier, ANNA) == {"notes": "hello world"}
+    desk.edit(BERT, lambda doc: doc.get("notes", type=Text).insert(0, "* "))
+    for _ in range(2):
+        assert take_back(desk, earlier, ANNA) == {"notes": "* hello world"}
+    assert len(earlier) == 1
+    # What she does later goes, and what she had done before that is not done anew.
+    desk.edit(ANNA, lambda doc: doc.get("notes", type=Text).insert(0, "Anna: "))
+    assert take_back(desk, earlier, ANNA) == {"notes": "* hello world"}
+
+
+def test_a_row_in_which_others_go_on_too_is_not_the_rollback_alone() -> None:
+    desk, earlier = sung(), list[Earlier]()
+    desk.edit(BERT, lambda doc: root(doc, "stems").update({"a": 1}))
+    before = desk.doc(BERT).get_state()
+    take_back(desk, earlier, ANNA)
+    desk.edit(BERT, lambda doc: root(doc, "stems").update({"b": 1}))
+    # As an upkeep of before would have joined them: Bert's part begins where his last one ended.
+    del desk.rows[-2:]
+    desk.add(CARL, desk.doc(BERT).get_update(before))
+    desk.edit(ANNA, erase("notes"))
+    desk.edit(BERT, lambda doc: doc.get("project", type=Map[Any]).update({"key": "C"}))
+    assert at_desk(desk, (ANNA,), earlier=earlier)["stems"] == {"a": 1, "b": 1}

@@ -1,0 +1,1 @@
+"""Projects as files: written with their history, kept in versions, read back in."""
