@@ -127,9 +127,19 @@ class Bench:
 async def real_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncGenerator[Server, None]:
-    """A server whose data are verified in the end."""
+    """A server; of everything that was done there, `verify` finds nothing wrong in the end."""
     async with harness.running(tmp_path_factory.mktemp("real")) as started:
         yield started
+        await started.stop()
+        await anyio.to_thread.run_sync(_verify, started.data)
+
+
+def _verify(data: Path) -> None:
+    command = [sys.executable, "-m", "syncserver", "verify", "--data", str(data)]
+    begun = time.perf_counter()
+    done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(f"\nverify took {time.perf_counter() - begun:.1f} s")  # noqa: T201 (what it is for)
 
 
 @pytest.fixture
@@ -297,19 +307,3 @@ async def test_what_opendaw_wrote_can_be_brought_in_and_taken_out(
     assert again.json()["contentHash"] == answer.json()["contentHash"]
     assert await live(bench, f"/api/projects/{again.json()['project']['id']}") == said
     print(f"\n{bench.table()}")  # noqa: T201 (what it is for)
-
-
-async def test_verify_finds_nothing_wrong_in_all_of_that(real_server: Server) -> None:
-    """Last, on everything that the others made."""
-    await real_server.stop()
-    command = [sys.executable, "-m", "syncserver", "verify", "--data", str(real_server.data)]
-
-    def verified() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=harness.ROOT, capture_output=True, text=True, check=False
-        )
-
-    started = time.perf_counter()
-    done = await anyio.to_thread.run_sync(verified)
-    assert done.returncode == 0, done.stdout + done.stderr
-    print(f"\nverify took {time.perf_counter() - started:.1f} s")  # noqa: T201 (what it is for)
