@@ -81,9 +81,8 @@ async def show(call: Call) -> shapes.BranchNow:
         head = None if branch.head is None else await store.get(tx, found.project.id, branch.head)
     async with _looks():
         says = await work.digest(await call.services.rooms.snapshot(branch.document_id))
-        committed = await work.digest(branching.NOTHING) if head is None else head.content_sha256
     listed = (await _listed(call, found, [branch]))[0]
-    return shapes.BranchNow.now(listed, uncommitted=says != committed)
+    return shapes.BranchNow.now(listed, uncommitted=says != store.said(head))
 
 
 async def change(call: Call) -> shapes.Branch:

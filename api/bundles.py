@@ -100,7 +100,7 @@ async def create(call: Call) -> shapes.Bundle:
                 now=services.now(),
             )
     call.answer_headers["Location"] = f"/api/projects/{found.project.id}/bundles/{bundle.version}"
-    return shapes.Bundle.of(bundle, people=_sees_people(found))
+    return shapes.Bundle.of(bundle, people=found.sees_people)
 
 
 async def index(call: Call) -> shapes.Bundles:
@@ -108,7 +108,7 @@ async def index(call: Call) -> shapes.Bundles:
     async with call.acting() as tx:
         found = await call.project(tx, Right.PROJECT_READ)
         items = await store.listing(tx, found.project.id)
-    people = _sees_people(found)
+    people = found.sees_people
     return shapes.Bundles([shapes.Bundle.of(each, people=people) for each in items])
 
 
@@ -129,7 +129,7 @@ async def download(call: Call) -> Response:
     async with call.acting() as tx:
         found = await call.project(tx, Right.DOCUMENT_EXPORT)
         bundle = await store.get(tx, found.project.id, _version(call))
-    if bundle.people and not _sees_people(found):
+    if bundle.people and not found.sees_people:
         raise NotAllowed("People are named in this bundle.", right=Right.ACCESS_READ.value)
     tag = f'"{bundle.sha256.hex()}"'
     if not is_meant(asked.get("if-match"), tag):
@@ -274,10 +274,6 @@ async def _names(call: Call, project_id: UUID) -> dict[UUID, str]:
     """What the authors of commits are called, as far as they have accounts."""
     async with call.services.database.connection() as tx:
         return await accounts.shown_names(tx, await export.authors(tx, project_id))
-
-
-def _sees_people(found: Authorised) -> bool:
-    return Right.ACCESS_READ in found.access.rights
 
 
 def _version(call: Call) -> int:

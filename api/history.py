@@ -6,7 +6,6 @@ read by the server for who may. What is restored goes through the live room like
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +17,7 @@ from api.route import JSON, OCTETS, TEXT
 from api.shapes import documents as document_shapes
 from api.shapes import history as shapes
 from auth.permissions import Right
+from base import ids
 from base.places import FairPlaces
 from docstore.history import branches, work, writers
 from docstore.history import commits as store
@@ -27,15 +27,12 @@ from docstore.history.errors import CommitNotFound, NothingToCommit
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from api.requests import Authorised, Call
+    from api.requests import Call
     from base.db import Tx
     from docstore.history.branches import Branch
 
 AT_ONCE: Final = 4
 """Diffs under way in this process; each may hold whole documents."""
-
-CLIENT_BITS: Final = 32
-"""Of the ids that Yjs clients draw for themselves."""
 
 BEFORE_RESTORE: Final = "Before restoring"
 """The message of the commit of what nobody had committed."""
@@ -60,7 +57,7 @@ async def commit(call: Call) -> shapes.Commit:
         points.check_open(found, branch)
         made = await _committed(call, locked, branch, wanted.message)
     call.answer_headers["Location"] = f"/api/projects/{found.project.id}/commits/{made.id}"
-    return shapes.Commit.of(made, people=_sees_people(found))
+    return shapes.Commit.of(made, people=found.sees_people)
 
 
 async def log(call: Call) -> shapes.Commits:
@@ -80,7 +77,7 @@ async def log(call: Call) -> shapes.Commits:
             after=wanted.cursor,
             limit=wanted.limit,
         )
-    people = _sees_people(found)
+    people = found.sees_people
     return shapes.Commits([shapes.Commit.of(each, people=people) for each in items], cursor)
 
 
@@ -89,7 +86,7 @@ async def show(call: Call) -> shapes.Commit:
     async with call.acting() as tx:
         found = await call.project(tx, Right.PROJECT_READ)
         commit = await store.get(tx, found.project.id, _commit_id(call))
-    return shapes.Commit.of(commit, people=_sees_people(found))
+    return shapes.Commit.of(commit, people=found.sees_people)
 
 
 async def snapshot(call: Call) -> Response:
@@ -118,7 +115,7 @@ async def tags(call: Call) -> shapes.Tags:
     async with call.acting() as tx:
         found = await call.project(tx, Right.PROJECT_READ)
         items = await labels.tags(tx, found.project.id)
-    people = _sees_people(found)
+    people = found.sees_people
     return shapes.Tags([shapes.Tag.of(each, people=people) for each in items])
 
 
@@ -140,7 +137,7 @@ async def tag(call: Call) -> shapes.Tag:
             created_by=call.user.user_id,
             now=call.services.now(),
         )
-    return shapes.Tag.of(made, people=_sees_people(found))
+    return shapes.Tag.of(made, people=found.sees_people)
 
 
 async def untag(call: Call) -> None:
@@ -188,7 +185,7 @@ async def restore(call: Call) -> shapes.Restored:
         points.check_open(found, branch)
         state = await points.state(call, source)
         live = await call.services.rooms.snapshot(branch.document_id)
-        reached = await work.reach(live, state, client_id=secrets.randbits(CLIENT_BITS))
+        reached = await work.reach(live, state, client_id=ids.new_client_id())
         if reached.update is None and message is None:
             return shapes.Restored(applied=False, summary=reached.summary)
         async with call.acting() as tx:
@@ -205,7 +202,7 @@ async def restore(call: Call) -> shapes.Restored:
         if message is not None:
             # Also where nothing had to be done: one before may have ended on its way to its commit.
             kept = await commit_if_needed(call, locked, branch, message)
-    people = _sees_people(found)
+    people = found.sees_people
     first, last = (
         None if made is None else shapes.Commit.of(made, people=people) for made in (before, kept)
     )
@@ -220,7 +217,7 @@ async def _would_restore(call: Call, source: points.Found, name: str) -> shapes.
             branch = await branches.get(tx, found.project.id, name)
         state = await points.state(call, source)
         live = await call.services.rooms.snapshot(branch.document_id)
-        reached = await work.reach(live, state, client_id=secrets.randbits(CLIENT_BITS))
+        reached = await work.reach(live, state, client_id=ids.new_client_id())
         said = await work.diff(live, state)
     return shapes.Restored(
         applied=reached.update is not None, summary=reached.summary, diff=msgspec.Raw(said)
@@ -255,10 +252,6 @@ async def _committed(call: Call, locked: Tx, branch: Branch, message: str) -> st
         message=message,
         now=call.services.now(),
     )
-
-
-def _sees_people(found: Authorised) -> bool:
-    return Right.ACCESS_READ in found.access.rights
 
 
 def _commit_id(call: Call) -> UUID:

@@ -41,7 +41,7 @@ async def merge(call: Call) -> shapes.Merged:
         wish=_wish(wanted),
         hand=_hand(call, found),
     )
-    return shapes.Merged.of(done, people=_sees_people(found))
+    return shapes.Merged.of(done, people=found.sees_people)
 
 
 async def cherry_pick(call: Call) -> shapes.Carried:
@@ -57,7 +57,7 @@ async def cherry_pick(call: Call) -> shapes.Carried:
         wish=_wish(wanted),
         hand=_hand(call, found),
     )
-    return shapes.Carried.of(done, people=_sees_people(found))
+    return shapes.Carried.of(done, people=found.sees_people)
 
 
 async def revert(call: Call) -> shapes.Carried:
@@ -73,7 +73,7 @@ async def revert(call: Call) -> shapes.Carried:
         wish=_wish(wanted),
         hand=_hand(call, found),
     )
-    return shapes.Carried.of(done, people=_sees_people(found))
+    return shapes.Carried.of(done, people=found.sees_people)
 
 
 async def _may(call: Call, into: str, *, is_preview: bool) -> Authorised:
@@ -107,7 +107,3 @@ def _hand(call: Call, found: Authorised) -> store.Hand:
         apply=apply,
         check=check,
     )
-
-
-def _sees_people(found: Authorised) -> bool:
-    return Right.ACCESS_READ in found.access.rights

@@ -6,7 +6,6 @@ server for who may, and told again elsewhere. What is taken back goes through th
 
 from __future__ import annotations
 
-import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -14,12 +13,13 @@ import msgspec
 from starlette.responses import Response
 
 from api import aside, documents, points
-from api.history import CLIENT_BITS, commit_if_needed
+from api.history import commit_if_needed
 from api.route import JSON, OCTETS, TEXT
 from api.shapes import history as history_shapes
 from api.shapes import past as shapes
 from auth.credentials import Identity
 from auth.permissions import Right
+from base import ids
 from base.places import FairPlaces
 from docstore.history import (
     branches,
@@ -102,7 +102,7 @@ async def history(call: Call) -> shapes.History:
             rows = await _touches(call, branch, lines, wanted._replace(since=since, to=to), None)
             touched = {stroke.seq: paths for stroke, paths in rows}
     shown = query.details or query.path is not None
-    people = _sees_people(found)
+    people = found.sees_people
     things = [_things(item, touched) if shown else [] for item in items]
     named = [each[:TOUCHED_MOST] for each in things]
     places = await _places(call, branch, {path for each in named for path in each})
@@ -210,7 +210,7 @@ async def blame(call: Call) -> shapes.Blame:
             lines = (await past.lines(tx, branch))[::-1]
             pasts = [await past.packed(tx, branch, line) for line in lines]
         told = await retelling.blame(pasts, query.path, BLAMED_MOST + 1)
-    people = _sees_people(found)
+    people = found.sees_people
     items = told[:BLAMED_MOST]
     if not items:
         return shapes.Blame([], more=False)
@@ -251,7 +251,7 @@ async def rollback(call: Call) -> shapes.RolledBack:
         async with _previews():
             async with writers.reading(call.services.database, brief=True) as tx:
                 told = await _told(call, tx, branch, wanted)
-            undone = await _undone(told, wanted, secrets.randbits(CLIENT_BITS))
+            undone = await _undone(told, wanted, ids.new_client_id())
         assert undone.diff is not None, "it was asked for"
         return shapes.RolledBack(
             applied=undone.update is not None,
@@ -263,7 +263,7 @@ async def rollback(call: Call) -> shapes.RolledBack:
     async with writers.in_steps(call.services.database, found.project.id) as locked:
         branch = await branches.get(locked, found.project.id, wanted.branch)
         points.check_open(found, branch)
-        client_id = secrets.randbits(CLIENT_BITS)
+        client_id = ids.new_client_id()
         async with locked.transaction():
             told = await _told(call, locked, branch, wanted)
         undone = await _undone(told, wanted, client_id)
@@ -287,7 +287,7 @@ async def rollback(call: Call) -> shapes.RolledBack:
             kept = await commit_if_needed(call, locked, branch, message)
     commit = None
     if kept is not None:
-        commit = history_shapes.Commit.of(kept, people=_sees_people(found))
+        commit = history_shapes.Commit.of(kept, people=found.sees_people)
     return shapes.RolledBack(applied=is_changed, summary=undone.summary, commit=commit)
 
 
@@ -346,7 +346,3 @@ async def _looked_at(
             # Who may not see the people may not find out by asking for one of them either.
             await call.project(tx, Right.ACCESS_READ)
         return found, await branches.get(tx, found.project.id, branch)
-
-
-def _sees_people(found: Authorised) -> bool:
-    return Right.ACCESS_READ in found.access.rights

@@ -86,6 +86,11 @@ class Authorised(NamedTuple):
     access: permissions.Access
     own: permissions.Access
 
+    @property
+    def sees_people(self) -> bool:
+        """Whether they may learn who did what."""
+        return permissions.Right.ACCESS_READ in self.access.rights
+
 
 class Client(NamedTuple):
     """Where a request comes from: the address that limits count by, and what calls itself so."""

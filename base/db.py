@@ -69,6 +69,11 @@ def translated() -> Generator[None]:
         raise
 
 
+async def one_instant(tx: Tx) -> None:
+    """Let a transaction that has just begun see one instant, and change nothing."""
+    await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
 class Database:
     """A pool of connections to one PostgreSQL database."""
 

@@ -1,4 +1,4 @@
-"""Names for new things: UUIDs that sort by age, and room names that people can read aloud."""
+"""Names for new things: UUIDs that sort by age, rooms that people can read aloud, Yjs clients."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ ROOM_ALPHABET = "bcdfghjkmnpqrstvwxyz23456789"
 
 ROOM_LENGTH = 12
 """28 letters to the twelfth: 57 bits, out of reach for a guesser behind a rate limit."""
+
+CLIENT_BITS = 32
+"""Of the ids that Yjs clients draw for themselves."""
 
 
 class _Version7:
@@ -47,3 +50,8 @@ def new_id() -> uuid.UUID:
 def new_room_id() -> str:
     """Twelve lower-case letters and digits, unguessable."""
     return "".join(secrets.choice(ROOM_ALPHABET) for _ in range(ROOM_LENGTH))
+
+
+def new_client_id() -> int:
+    """The id of a Yjs client that has, but for one chance in four thousand million, never written."""
+    return secrets.randbits(CLIENT_BITS)

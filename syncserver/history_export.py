@@ -15,12 +15,13 @@ import anyio.to_thread
 
 from auth import accounts
 from base import clock
+from base.db import one_instant
 from base.errors import AppError
 from docstore.bundles import export as bundles
 from docstore.bundles.errors import BundleUnwritable
 from docstore.history import work
 from syncserver import history_states
-from syncserver.history_reading import READ_ONLY, project
+from syncserver.history_reading import project
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -64,7 +65,7 @@ def export(name: str, wanted: Point, *, branch: str, form: Form, file: BinaryIO)
         if wanted.time is not None and form in ("odb", "zip"):
             raise NoBundleOfMoments
         async with database.transaction() as tx:
-            await tx.execute(READ_ONLY)
+            await one_instant(tx)
             found = await project(tx, name)
             place = await history_states.find(tx, found.id, wanted, branch)
             names = await _names(tx, found.id)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple, TypeAlias, T
 
 from auth import accounts
 from base import db
+from base.db import one_instant
 from base.errors import AppError
-from docstore import projects
+from docstore import crdt, projects
 from docstore.errors import DocumentTooDeep, DocumentUnreadable, SnapshotDamaged, TooCostly
 from docstore.history import branches, branching, render, work
 from docstore.history import commits as store
@@ -36,9 +37,6 @@ T = TypeVar("T")
 Action: TypeAlias = "Callable[[Database], Awaitable[T]]"
 """What `run` runs."""
 
-_NOTHING: Final = b"\0\0"
-"""The state of a document in which nobody has written."""
-
 _PAGE: Final = 500
 """Commits of a log that are read at a time."""
 
@@ -48,8 +46,6 @@ MOST_NAMESAKES: Final = 20
 NAMED: LiteralString = """
     SELECT p.id, u.username, p.created_at FROM projects p LEFT JOIN people u ON u.id = p.owner_id
     WHERE p.name = %s AND p.deleted_at IS NULL ORDER BY p.id DESC LIMIT %s"""
-
-READ_ONLY: LiteralString = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 _HINTS: Final[Mapping[type[AppError], str]] = {
     BranchNotFound: "`syncsphere branches PROJECT` lists those that there are.",
@@ -149,7 +145,7 @@ def log(
 
     async def action(database: Database) -> Told:
         async with database.transaction() as tx:
-            await tx.execute(READ_ONLY)
+            await one_instant(tx)
             found = await project(tx, name)
             line = None if branch is None else await branches.get(tx, found.id, branch)
             who = None if author is None else await accounts.by_name(tx, author)
@@ -200,7 +196,7 @@ def show(name: str, wanted: Point, form: work.Form) -> Action[tuple[Told | Now, 
 
     async def action(database: Database) -> tuple[Told | Now, bytes]:
         async with database.transaction() as tx:
-            await tx.execute(READ_ONLY)
+            await one_instant(tx)
             found = await project(tx, name)
             place = await history_states.find(tx, found.id, wanted, projects.MAIN)
             commit = place.commit
@@ -216,7 +212,7 @@ def show(name: str, wanted: Point, form: work.Form) -> Action[tuple[Told | Now, 
                 more=False,
             )
             after = await store.state_of(tx, commit)
-            before = _NOTHING
+            before = crdt.NOTHING
             if commit.parents:
                 parent = await store.get(tx, found.id, commit.parents[0])
                 before = await store.state_of(tx, parent)
@@ -230,7 +226,7 @@ def diff(name: str, ends: Sequence[Point], *, branch: str, form: work.Form) -> A
 
     async def action(database: Database) -> bytes:
         async with database.transaction() as tx:
-            await tx.execute(READ_ONLY)
+            await one_instant(tx)
             found = await project(tx, name)
             places = [await history_states.find(tx, found.id, end, branch) for end in ends]
         before, after = [await history_states.state(database, place) for place in places]
@@ -244,7 +240,7 @@ def lines_of_work(name: str) -> Action[list[Standing]]:
 
     async def action(database: Database) -> list[Standing]:
         async with database.transaction() as tx:
-            await tx.execute(READ_ONLY)
+            await one_instant(tx)
             found = await project(tx, name)
             lines = await branches.listing(tx, found.id)
             apart = await branching.beside(tx, found.id, lines, lines[0])
@@ -258,13 +254,12 @@ def lines_of_work(name: str) -> Action[list[Standing]]:
 
 async def _now(tx: Tx, branch: Branch) -> tuple[Now, bytes, bytes]:
     """A branch as it is stored, and the states of its newest commit and of itself."""
-    head, before = None, _NOTHING
+    head, before = None, crdt.NOTHING
     if branch.head is not None:
         head = await store.get(tx, branch.project_id, branch.head)
         before = await store.state_of(tx, head)
     after = await history_states.stored(tx, branch)
-    committed = await work.digest(_NOTHING) if head is None else head.content_sha256
-    return Now(branch, head, await work.digest(after) != committed), before, after
+    return Now(branch, head, await work.digest(after) != store.said(head)), before, after
 
 
 async def _is_uncommitted(tx: Tx, branch: Branch) -> bool | None:

@@ -14,6 +14,7 @@ import anyio.to_thread
 import msgspec
 from psycopg.rows import class_row
 
+from base.db import one_instant
 from docstore.bundles import layout, packing, scratch, store
 from docstore.bundles.errors import BundleTooLarge
 from docstore.errors import SnapshotDamaged
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 600.0
 """How long packing may take; a gigabyte takes two minutes."""
-
-ONE_INSTANT: LiteralString = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 COMMITS: LiteralString = """
     SELECT c.id, c.branch, c.author, c.message, c.created_at, c.content_sha256,
@@ -113,7 +112,7 @@ async def write(
         raise BundleTooLarge(limit_bytes=limit)
     await anyio.to_thread.run_sync((home / layout.STATE).write_bytes, subject.state)
     async with writers.reading(database) as tx:
-        await tx.execute(ONE_INSTANT)
+        await one_instant(tx)
         history = await _history(tx, subject, now)
         encoded = await anyio.to_thread.run_sync(msgspec.json.encode, history)
         if len(encoded) > layout.HISTORY_BYTES or len(history.commits) > layout.MOST_COMMITS:

@@ -14,14 +14,13 @@ All of it is the server's own work, after it has judged. Tables: `projects`, `do
 from __future__ import annotations
 
 import hashlib
-import secrets
 from typing import TYPE_CHECKING, Final, LiteralString, NamedTuple
 
 import anyio.to_thread
 import msgspec
 
 from base import ids
-from docstore import projects, snapshots
+from docstore import crdt, projects, snapshots
 from docstore.bundles import layout, reading, scratch
 from docstore.bundles.errors import BundleDamaged
 from docstore.errors import DocumentUnreadable
@@ -51,9 +50,6 @@ commits of a project of a megabyte are 700 times as large as they are stored."""
 
 _CHECKED: Final = 2**63
 """No bound any more: how large a state may be was looked at."""
-
-_CLIENT_BITS: Final = 32
-"""Of the ids that Yjs clients draw for themselves."""
 
 SET_LINEAGE: LiteralString = "UPDATE projects SET lineage = %s WHERE id = %s"
 
@@ -188,9 +184,9 @@ async def _branch(
     if branch.name == found.history.branch:
         state = await _state(found)
     else:
-        state = branching.NOTHING if head is None else await commits.state_of(tx, head)
+        state = crdt.NOTHING if head is None else await commits.state_of(tx, head)
     begins = None
-    if state != branching.NOTHING:
+    if state != crdt.NOTHING:
         begins = await archive.put(tx, project_id, state, now, lineage=branch.lineage)
     by = None if branch.name == MAIN else owner
     head_id = None if head is None else head.id
@@ -228,7 +224,7 @@ async def as_branch(
         tx, project_id, name=name, source=source, created_by=author, now=now
     )
     if known is None:
-        client_id = secrets.randbits(_CLIENT_BITS)
+        client_id = ids.new_client_id()
         reached = await work.reach(source.state, wanted, client_id=client_id)
         if reached.update is not None:
             values = (made.document_id, author, reached.update, now)

@@ -9,7 +9,6 @@ behind its parents, every name is one that could have been given here. Otherwise
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import unicodedata
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from base import ids
 from docstore import crdt, readiness, seeding
 from docstore.bundles import layout, opendaw, scratch, unzip
 from docstore.bundles.errors import BundleDamaged, BundleTooLarge, BundleUnknown
@@ -47,7 +47,6 @@ MOST_TYPES: Final = 250_000
 _LONGEST_NAME: Final = 200
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_DESCRIPTION: Final = 5_000
-_CLIENT: Final = 32
 
 T = TypeVar("T")
 
@@ -125,7 +124,7 @@ def _from_opendaw(
     left_out: int,
 ) -> Checked:
     """A project without any history."""
-    client_id = int.from_bytes(os.urandom(_CLIENT // 8))
+    client_id = ids.new_client_id()
     state = opendaw.read(data, client_id=client_id)
     (home / layout.STATES).write_bytes(b"")
     (home / layout.STATE).write_bytes(state)

@@ -221,8 +221,7 @@ async def check_merged(tx: Tx, branch: Branch, state: bytes) -> None:
     Raises BranchUnmerged, DocumentUnreadable, DocumentTooDeep.
     """
     head = await _head(tx, branch)
-    committed = None if head is None else head.content_sha256
-    if await work.digest(state) != (committed or await work.digest(NOTHING)):
+    if await work.digest(state) != commits.said(head):
         raise BranchUnmerged("The branch says what no commit of it says.")
     if head is None:
         return
@@ -236,10 +235,6 @@ async def delete(tx: Tx, branch: Branch, now: datetime) -> None:
     """Take a branch out of sight. Raises BranchStays, BranchProtected."""
     check_deletable(branch)
     await tx.execute(DELETE, (now, branch.document_id))
-
-
-NOTHING: Final = b"\0\0"
-"""The update of an empty document."""
 
 
 # ---------------------------------------------------------------- beside one another

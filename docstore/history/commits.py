@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from base import ids, text64
 from docstore.errors import CursorInvalid
-from docstore.history import archive, keeping, work, writers
+from docstore.history import archive, content, keeping, work, writers
 from docstore.history.errors import BranchNotFound, CommitNotFound, NothingToCommit
 from docstore.live import Source
 
@@ -37,6 +37,8 @@ MOST_STEPS: Final = 1_000
 
 _LARGEST_CURSOR: Final = 1_000
 """Lines of history, side by side, that a cursor can hold."""
+
+_NOTHING_SHA256: Final = content.digest({})
 
 _MILLISECOND: Final = 1 << 80
 """What a millisecond more makes of a UUIDv7."""
@@ -304,6 +306,11 @@ async def get(tx: Tx, project_id: UUID, commit_id: UUID) -> Commit:
 async def state_of(tx: Tx, commit: Commit) -> bytes:
     """The state of a commit, as one full update. The server's own work. Raises SnapshotDamaged."""
     return await archive.get(tx, commit.project_id, commit.state_id)
+
+
+def said(commit: Commit | None) -> bytes:
+    """The digest of what a commit says; where there is none, of a document that says nothing."""
+    return _NOTHING_SHA256 if commit is None else commit.content_sha256
 
 
 async def head(tx: Tx, project_id: UUID, branch: str) -> Commit | None:

@@ -45,11 +45,6 @@ def is_ancestor(graph: Graph, older: UUID, newer: UUID) -> bool:
     return False
 
 
-def only_in(graph: Graph, heads: Iterable[UUID], without: Iterable[UUID]) -> set[UUID]:
-    """What the heads descend from and those of `without` do not: what a merge would bring."""
-    return ancestors(graph, heads) - ancestors(graph, without)
-
-
 def merge_bases(graph: Graph, one: UUID, other: UUID) -> set[UUID]:
     """The best common ancestors of two commits: those that no other common ancestor descends from.
 
@@ -58,15 +53,6 @@ def merge_bases(graph: Graph, one: UUID, other: UUID) -> set[UUID]:
     common = ancestors(graph, (one,)) & ancestors(graph, (other,))
     # Every ancestor of a common one is common too, so the best are those that are nobody's parent.
     return common - {parent for commit in common for parent in graph[commit]}
-
-
-def merge_base(graph: Graph, one: UUID, other: UUID) -> UUID | None:
-    """The common ancestor to compare with; None when there is none.
-
-    Of several the one with the greatest id: ids sort by age, so that is the youngest, and the
-    choice is the same whichever of the two lines is named first.
-    """
-    return max(merge_bases(graph, one, other), default=None)
 
 
 def topological(graph: Graph, heads: Iterable[UUID], limit: int | None = None) -> list[UUID]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, NamedTuple
 import anyio.to_thread
 
 from base import log
-from base.db import DatabaseUnavailable
+from base.db import DatabaseUnavailable, one_instant
 from base.errors import AppError
 from docstore import segments
 from docstore.history import archive, retention, rollbacks, work, writers
@@ -35,8 +35,6 @@ PART_BYTES: Final = 16 * 1024 * 1024
 
 MOST_BYTES: Final = 4 * PART_BYTES
 """A part that is larger yet, because its times are in no order, keeps its detail."""
-
-ONE_INSTANT: LiteralString = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 TO_THIN: LiteralString = """
     SELECT DISTINCT s.document_id, d.project_id
@@ -148,7 +146,7 @@ class _Journal:
         """All parts, from its beginning to the last that is due."""
         asked = {"id": self._id, "before": self._before}
         async with writers.reading(self._database, brief=True) as tx:
-            await tx.execute(ONE_INSTANT)
+            await one_instant(tx)
             facts = await self._facts(tx)
             state = None
             if facts.base_id is not None:

@@ -10,9 +10,9 @@ stock clients know nothing of epochs (`docstore/retired.py`). The tables are `sq
 
 from __future__ import annotations
 
-import secrets
-from typing import TYPE_CHECKING, Any, Final, LiteralString, NamedTuple
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 
+from base import ids
 from docstore.history import work
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from base.db import Tx
-
-_CLIENT_BITS: Final = 32
-"""Of the ids that Yjs clients draw for themselves."""
 
 RETIRED: LiteralString = """
     SELECT s.client_ids FROM squashes s JOIN documents d ON d.project_id = s.project_id
@@ -58,7 +55,7 @@ async def fresh_clients(
     taken.update(known)
     fresh: list[int] = []
     while len(fresh) < count:
-        client = secrets.randbits(_CLIENT_BITS)
+        client = ids.new_client_id()
         if client and client not in taken:
             taken.add(client)
             fresh.append(client)

@@ -20,9 +20,9 @@ worked out in `joining`, by `work`. Tables: none of its own.
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from base import ids
 from base.errors import AppError
 from base.places import FairPlaces
 from docstore.history import (
@@ -57,9 +57,6 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 4
 """Previews under way in this process; each may hold whole documents."""
-
-CLIENT_BITS: Final = 32
-"""Of the ids that Yjs clients draw for themselves."""
 
 previews: Final = FairPlaces("previews", AT_ONCE)
 """Where these wait for their turn; who writes waits in `writers`."""
@@ -98,7 +95,7 @@ class Wish(NamedTuple):
 
     def terms(self) -> Terms:
         """The same for who works it out."""
-        return Terms(secrets.randbits(CLIENT_BITS), self.resolutions, self.is_preview)
+        return Terms(ids.new_client_id(), self.resolutions, self.is_preview)
 
 
 class Done(NamedTuple):
@@ -241,8 +238,7 @@ async def _is_forward(found: _Found, outcome: Outcome) -> bool:
         return False
     if outcome.update is None:
         return True
-    said = await work.digest(branching.NOTHING) if found.head is None else found.head.content_sha256
-    return await work.digest(found.ours) == said
+    return await work.digest(found.ours) == commits.said(found.head)
 
 
 # ---------------------------------------------------------------- what is merged

@@ -14,6 +14,7 @@ import anyio
 import anyio.to_process
 import anyio.to_thread
 
+from base.db import one_instant
 from docstore import segments, snapshots
 from docstore.errors import DocumentTooDeep, DocumentUnreadable, SnapshotDamaged, TooCostly
 from docstore.history import archive, chain, proof, work
@@ -77,8 +78,6 @@ class Progress(NamedTuple):
 
 PROJECTS: LiteralString = "SELECT id FROM projects WHERE deleted_at IS NULL ORDER BY id"
 
-ONE_INSTANT: LiteralString = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-
 # What an empty document holds is nobody's operations: it is stored once for all lineages.
 EMPTY: LiteralString = "SELECT id FROM states WHERE project_id = %s AND state_bytes = 2"
 
@@ -133,7 +132,7 @@ async def verify(
             projects = [row[0] for row in await _rows(tx, PROJECTS)]
     for project_id in projects:
         async with database.transaction() as tx:
-            await tx.execute(ONE_INSTANT)
+            await one_instant(tx)
             async for told in _Project(tx, project_id).verified():
                 yield told
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from base.db import one_instant
 from docstore import migrate
 from docstore.history import branches
-from syncserver import history_reading, history_states, points
+from syncserver import history_states, points
 from tests.integration.docstore.histories import Song
 from tests.integration.docstore.people import song
 from tests.integration.history_shell import Terminal, branch, commit, parted
@@ -336,7 +337,7 @@ def test_reading_writes_nothing(shell: Terminal, made: list[commits.Commit]) -> 
 
     async def tries(database: Database) -> None:
         async with database.transaction() as tx:
-            await tx.execute(history_reading.READ_ONLY)
+            await one_instant(tx)
             await tx.execute("DELETE FROM commits")
 
     with pytest.raises(Exception, match="read-only transaction"):

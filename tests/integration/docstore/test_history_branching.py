@@ -141,7 +141,7 @@ async def test_a_branch_from_before_a_squash_says_what_was_and_is_of_a_lineage_o
     vectors = [crdt.decode_state_vector(Song(each).doc.get_state()) for each in (main, side)]
     assert not vectors[0].keys() & vectors[1].keys()
     again = Song(side).doc
-    assert again.get_update(again.get_state()) == branching.NOTHING
+    assert again.get_update(again.get_state()) == crdt.NOTHING
     assert made.lineage == 3
     # One of that, while it is there, shares its operations.
     async with database.transaction() as tx:
